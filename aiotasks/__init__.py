@@ -1,0 +1,1 @@
+"""Await thousands of long-running jobs on remote platforms with one asyncio scheduler."""
