@@ -280,7 +280,17 @@ class ServiceError(AskError):
 
 
 class NetworkError(ServiceError, OSError):
-    """No answer arrived: name resolution, connection, TLS, reset, or a time-out."""
+    """No answer arrived: name resolution, connection, TLS, reset, or a time-out.
+
+    Attributes:
+        is_sent: whether anything of the request may have reached the server. False: no connection was made.
+    """
+
+    is_sent: bool
+
+    def __init__(self, message: str, *, is_sent: bool = True, **known: Any) -> None:
+        super().__init__(message, **known)
+        self.is_sent = is_sent
 
 
 class ServerError(ServiceError):

@@ -31,8 +31,14 @@ INFLATION_RATIO: Final = 200
 INFLATION_GRACE: Final = 2**20
 #: L-04. One page of results after decompression.
 PAGE_BYTES: Final = 64 * 2**20
-#: L-06. Longest header line; the HTTP parser refuses longer ones.
+#: L-02, F-09. Bytes per second that a page or file brings at least, over each such span of seconds.
+LEAST_SPEED: Final = 1_024
+SPEED_SPAN: Final = 15.0
+#: L-07. Redirects followed, by downloads alone.
+REDIRECTS: Final = 3
+#: L-06. Longest header line, most headers; the HTTP parser refuses more.
 HEADER_BYTES: Final = 8_190
+MOST_HEADERS: Final = 128
 #: F-02. How long an address is remembered.
 DNS_CACHE: Final = 60.0
 #: A body that cannot be cut is decoded in a worker thread above this size.
@@ -105,3 +111,5 @@ EMPTY_PAGES: Final = 10
 PREFETCH: Final = 1
 #: Requests under way at once in one `send_many`.
 SENDS_AT_ONCE: Final = 8
+#: Requests of one account under way at once, status queries apart: those have IN_FLIGHT_MOST of their own.
+SENDS_PER_ACCOUNT: Final = 16
