@@ -1,0 +1,1 @@
+"""DOES what the core decided: clocks, sockets and asyncio tasks live here and nowhere else."""
