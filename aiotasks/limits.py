@@ -73,6 +73,8 @@ UNDECODABLE_ANSWERS: Final = 10
 UNDECODABLE_SPAN: Final = 60.0
 #: L-16. Definite refusals of a query before its cohort is split, or of a single task before it is given up.
 REFUSALS: Final = 2
+#: L-16. Refused cohorts of one account that are being split at once.
+SUSPECTS_AT_ONCE: Final = 4
 #: F-19. Answers that say a task does not exist before the caller is told so.
 DENIALS: Final = 2
 #: F-19. A task that this process submitted less than this ago may not be visible yet.
@@ -89,6 +91,8 @@ TRIES: Final = 5
 TURN_BUDGET: Final = 0.0005
 #: Registrations and wake-ups handled between two looks at the clock.
 TURN_SLICE: Final = 64
+#: Tasks forgotten, or given up together, per call of the planner.
+SLICE: Final = 1_000
 #: L-17. `aclose()` lets queries in flight finish for this long.
 CLOSE_GRACE: Final = 10.0
 #: L-18. Tasks per scheduler; waits per task.
