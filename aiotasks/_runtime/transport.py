@@ -86,7 +86,7 @@ class HttpTransport:
 
     def __repr__(self) -> str:
         state = "closed" if self._exchanges.is_closed else "open"
-        return f"<HttpTransport {self._account.platform} {self._account.origin} {state}>"
+        return f"<{type(self).__name__} {self._account.platform} {self._account.origin} {state}>"
 
     async def aclose(self) -> None:
         """End what is under way with `SchedulerClosed` and close every connection. Twice does nothing."""
