@@ -23,9 +23,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 __all__ = ["Fault", "Faults", "checked", "deliver"]
 
-_HTML: Final = (
-    "<!doctype html><html><head><title>We will be back soon</title></head><body><h1>Maintenance</h1></body></html>"
-)
+_HTML: Final = "<!doctype html><html><head><title>Maintenance</title></head><body>Back soon</body></html>"
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 

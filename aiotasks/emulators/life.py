@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Fates", "Life"]
+__all__ = ["Fates", "Life", "span"]
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -47,7 +47,7 @@ class Fates:
     """
 
     def __init__(self, *, seed: int, frozen: bool, duration: tuple[float, float], failures: float) -> None:
-        _check_span(*duration)
+        span(duration)
         if not 0.0 <= failures <= 1.0:
             raise ValueError(f"failures: {failures!r} is not a share from 0 to 1")
         self._random = random.Random(seed)  # noqa: S311  # a pretended life, the same for the same seed
@@ -65,9 +65,8 @@ class Fates:
         return None if self._frozen else seconds
 
     def seconds(self, duration: float | tuple[float, float]) -> float:
-        """The duration itself, or one drawn from a span. Raises `ValueError` for one that is not allowed."""
-        low, high = duration if isinstance(duration, tuple) else (duration, duration)
-        _check_span(low, high)
+        """The duration itself, or one drawn from a span."""
+        low, high = span(duration)
         return low if low == high else self._random.uniform(low, high)
 
     def fails(self) -> bool:
@@ -75,6 +74,9 @@ class Fates:
         return self._random.random() < self._failures
 
 
-def _check_span(low: float, high: float) -> None:
+def span(duration: float | tuple[float, float]) -> tuple[float, float]:
+    """Shortest and longest of a duration or a span of them. Raises `ValueError` for one that cannot be."""
+    low, high = duration if isinstance(duration, tuple) else (duration, duration)
     if not 0.0 <= low <= high < float("inf"):
         raise ValueError(f"duration: {low!r} to {high!r} is not a span of seconds with 0 <= from <= to")
+    return low, high

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from aiotasks.emulators.audit import Audit
 
-__all__ = ["BODY_BYTES", "Emulator", "add_controls", "json_response", "run", "serving"]
+__all__ = ["BODY_BYTES", "Emulator", "add_controls", "compress", "json_response", "run", "serving"]
 
 #: Largest request body. Uploads reach 10 MB; manifests and documents stay far below.
 BODY_BYTES: Final = 64 * 2**20
@@ -76,6 +76,12 @@ class Emulator(Protocol):
 def json_response(value: object, status: int = 200) -> web.Response:
     """An answer in JSON."""
     return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
+
+
+def compress(request: web.Request, response: web.Response) -> None:
+    """Compresses an answer with gzip for a client that accepts it."""
+    if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        response.enable_compression(web.ContentCoding.gzip)
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

@@ -12,14 +12,15 @@ from aiohttp import hdrs, web
 
 from aiotasks.emulators.audit import Audit, Auditor
 from aiotasks.emulators.faults import Faults, checked, deliver
-from aiotasks.emulators.labelbox.execution import Engine, Plan, Refusal
+from aiotasks.emulators.labelbox.documents import Engine
+from aiotasks.emulators.labelbox.execution import Plan, Refusal
 from aiotasks.emulators.labelbox.files import Files
 from aiotasks.emulators.labelbox.resolvers import RESOLVERS, Context, named_ids
 from aiotasks.emulators.labelbox.schema import schema
 from aiotasks.emulators.labelbox.switches import Switches
 from aiotasks.emulators.labelbox.world import Change, Creation, Job, World
 from aiotasks.emulators.life import Fates
-from aiotasks.emulators.server import BODY_BYTES, add_controls, json_response, serving
+from aiotasks.emulators.server import BODY_BYTES, add_controls, compress, json_response, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
@@ -179,34 +180,31 @@ class LabelboxEmulator:
 
     async def _graphql(self, request: web.Request) -> web.StreamResponse:
         self._auditor.arrived()
-        plan: Plan | None = None
-        variables: Mapping[str, Any] = {}
-        refusal: Refusal | None = None
+        asked: tuple[Plan, Mapping[str, Any]] | Refusal
         try:
-            text, given = await _operation(request)
+            text, variables = await _operation(request)
             plan = _engine(id_in=self._switches.id_in).plan(text)
-            variables = plan.variables(given)
-        except Refusal as refused:
-            refusal = refused
-        # Counted before anything goes wrong with it: a request that is refused or lost has arrived all the
-        # same.
-        kinds = self._account(request[_ARRIVED], plan, variables) if plan is not None and refusal is None else set()
+            asked = plan, plan.variables(variables)
+        except Refusal as refusal:
+            asked = refusal
+        # Counted before anything goes wrong with it: a request that is refused or lost has arrived all the same.
+        kinds = set() if isinstance(asked, Refusal) else self._account(request[_ARRIVED], *asked)
+        return await deliver(self._faults.take(kinds), request, lambda: self._answer(request, asked), _usual)
 
-        def answer() -> web.Response:
-            try:
-                self._authorize(request)
-                if plan is None or refusal is not None:
-                    raise refusal or Refusal("No operation", "GRAPHQL_PARSE_FAILED", http_status=400)
-                self._bear(plan, variables)
-                value = plan.run(variables, Context(self._world, self._files, self._switches, _clock()))
-            except Refusal as refused:
-                return json_response({"errors": [refused.entry()]}, status=refused.http_status)
-            response = json_response(value)
-            if self._switches.gzip:
-                response.enable_compression()
-            return response
-
-        return await deliver(self._faults.take(kinds), request, answer, _usual)
+    def _answer(self, request: web.Request, asked: tuple[Plan, Mapping[str, Any]] | Refusal) -> web.Response:
+        try:
+            self._authorize(request)
+            if isinstance(asked, Refusal):
+                raise asked
+            plan, variables = asked
+            self._weigh(plan, variables)
+            context = Context(self._world, self._files, self._switches, _clock())
+            response = json_response(plan.run(variables, context))
+        except Refusal as refusal:
+            response = json_response({"errors": [refusal.entry()]}, status=refusal.http_status)
+        if self._switches.gzip:
+            compress(request, response)
+        return response
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         self._auditor.arrived()
@@ -241,7 +239,7 @@ class LabelboxEmulator:
         if request.headers.get(hdrs.AUTHORIZATION) != f"Bearer {self.api_key}":
             raise Refusal("Invalid API key", "AUTHENTICATION_ERROR", http_status=401)
 
-    def _bear(self, plan: Plan, variables: Mapping[str, Any]) -> None:
+    def _weigh(self, plan: Plan, variables: Mapping[str, Any]) -> None:
         """Refuses a document that is too much, or that names what the server chokes on."""
         limit = self._switches.complexity_limit
         if limit is not None and plan.cost > limit:
@@ -261,19 +259,16 @@ async def _operation(request: web.Request) -> tuple[str, Mapping[str, Any]]:
             body = await _multipart(request)
         else:
             body = msgspec.json.decode(await request.read())
-        text, variables = body["query"], body.get("variables") or {}
+        text, variables = body["query"], body.get("variables")
     except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError):
         raise Refusal("POST body is not a GraphQL request", "MALFORMED_REQUEST", http_status=400) from None
-    if not isinstance(text, str) or not isinstance(variables, dict):
+    if not isinstance(text, str) or not isinstance(variables, dict | None):
         raise Refusal("POST body is not a GraphQL request", "MALFORMED_REQUEST", http_status=400)
-    return text, variables
+    return text, variables or {}
 
 
 async def _multipart(request: web.Request) -> Any:
-    """The operation with its files put in place. Names and types of the parts are ignored:
-
-    the SDK swaps them.
-    """
+    """The operation with its files put in place. The SDK swaps names and types of the parts: both are ignored."""
     form = await request.post()
     body = msgspec.json.decode(_content(form["operations"]))
     for part, places in msgspec.json.decode(_content(form["map"])).items():
@@ -302,9 +297,8 @@ def _usual(status: int) -> Any:
         return {"message": "You have exceeded your limit of requests per minute"}
     if status < 400:
         return {"data": None}
-    return {
-        "errors": [Refusal(f"The emulator answers {status}", _CODES.get(status, "INTERNAL_SERVER_ERROR")).entry()]
-    }
+    refusal = Refusal(f"The emulator answers {status}", _CODES.get(status, "INTERNAL_SERVER_ERROR"))
+    return {"errors": [refusal.entry()]}
 
 
 def _summary(job: Job, now: float) -> dict[str, Any]:

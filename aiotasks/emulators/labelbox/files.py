@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import hdrs, web
 
+from aiotasks.emulators.server import compress
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -103,7 +105,7 @@ def _whole(request: web.Request, content: bytes, content_type: str, *, gzip: boo
     if part.start is None and part.stop is None:
         response = web.Response(body=content, content_type=content_type)
         if gzip:
-            response.enable_compression()
+            compress(request, response)
         return response
     start, stop, _ = part.indices(len(content))
     if start >= stop:

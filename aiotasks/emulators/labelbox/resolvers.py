@@ -6,6 +6,7 @@ import base64
 import binascii
 import operator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,7 @@ class Context:
     now: float
 
 
+@lru_cache(maxsize=2**16)  # an answer repeats most of the dates of the one before
 def _date(instant: float) -> str:
     """Milliseconds and Z: the SDK parses nothing else."""
     return datetime.fromtimestamp(_EPOCH + instant, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -12,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["LineStream", "Lines", "MadeLines", "Rows", "export_row", "failed_row", "row"]
+__all__ = ["LineStream", "Lines", "MadeLines", "Rows", "export_error", "export_row", "failed_row", "row"]
 
 Row = dict[str, Any]
 
@@ -47,14 +47,23 @@ def failed_row(message: str, spec: Row) -> Row:
 def export_row(of: Row) -> Row:
     """A row as exports write it."""
     return {
-        "data_row": {
-            "id": of["id"],
-            "external_id": of["externalId"],
-            "global_key": of["globalKey"],
-            "row_data": of["rowData"],
-        },
+        "data_row": _exported(of),
         "media_attributes": {"height": 1080, "width": 1920, "mime_type": "image/jpeg"},
         "projects": {},
+    }
+
+
+def export_error(of: Row) -> Row:
+    """A failed row as exports write it."""
+    return {"message": of["message"], "data_row": _exported(of["spec"])}
+
+
+def _exported(of: Row) -> Row:
+    return {
+        "id": of.get("id"),
+        "external_id": of["externalId"],
+        "global_key": of["globalKey"],
+        "row_data": of["rowData"],
     }
 
 
@@ -107,8 +116,8 @@ class LineStream(Protocol):
 class Lines:
     """A stream of stored rows: encoded once, kept as it stands."""
 
-    def __init__(self, rows: Rows) -> None:
-        lines = [msgspec.json.encode(export_row(each)) + b"\n" for block in rows.blocks() for each in block]
+    def __init__(self, rows: Rows, shape: Callable[[Row], Row]) -> None:
+        lines = [msgspec.json.encode(shape(each)) + b"\n" for block in rows.blocks() for each in block]
         self._starts = [0, *accumulate(map(len, lines))]
         self._content = b"".join(lines)
         self.size = len(self._content)
@@ -133,14 +142,16 @@ class MadeLines:
     all lines are equally long, so any byte is found by division and nothing is kept.
     """
 
-    def __init__(self, count: int, make: Callable[[int], Row]) -> None:
-        self._make = make
+    def __init__(self, rows: Rows, shape: Callable[[Row], Row]) -> None:
+        count = rows.made
+        self._make = rows.make
+        self._shape = shape
         self._width = len(self._line(0))
         self.size = count * self._width
         self.lines = count
 
     def _line(self, number: int) -> bytes:
-        return msgspec.json.encode(export_row(self._make(number))) + b"\n"
+        return msgspec.json.encode(self._shape(self._make(number))) + b"\n"
 
     def line_at(self, offset: int) -> int:
         """The line that holds a byte."""

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import attrs
 import msgspec
 
-from aiotasks.emulators.labelbox.rows import Lines, LineStream, MadeLines, Rows, failed_row, row
-from aiotasks.emulators.life import Fates, Life
+from aiotasks.emulators.labelbox.rows import (
+    Lines,
+    LineStream,
+    MadeLines,
+    Rows,
+    export_error,
+    export_row,
+    failed_row,
+    row,
+)
+from aiotasks.emulators.life import Fates, Life, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -40,11 +49,17 @@ class Change(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
     status: str | None = None
-    # Without limits in the type: a union of a limited float and a tuple crashes msgspec 0.22 in the collector.
+    # Without limits in the type: a union of a limited float and a tuple crashes msgspec 0.22 in the
+    # collector.
     duration: float | tuple[float, float] | None = None
     ends: str | None = None
     progress: Any = None
     shown: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuses an impossible duration before anything is changed."""
+        if self.duration is not None:
+            span(self.duration)
 
 
 class Creation(Change, kw_only=True, forbid_unknown_fields=True):
@@ -142,11 +157,11 @@ class Job:
 
     def stream(self, kind: str, now: float) -> LineStream | None:
         """An export's stream, `RESULT` or `ERRORS`; None before it is complete, and for one without lines."""
-        rows = self.good if kind == "RESULT" else self.bad
+        rows, shape = (self.good, export_row) if kind == "RESULT" else (self.bad, export_error)
         if self.type != EXPORT or self.status(now) != "COMPLETE" or not len(rows):
             return None
         if kind not in self._streams:
-            self._streams[kind] = Lines(rows) if rows.stored else MadeLines(rows.made, rows.make)
+            self._streams[kind] = (Lines if rows.stored else MadeLines)(rows, shape)
         return self._streams[kind]
 
 
@@ -333,7 +348,9 @@ class World:
             job.running, job.life = change.status, Life(job.life.start, None)
         if change.duration is not None:
             job.life = Life(now, now + self._fates.seconds(change.duration))
-        shown = change.shown if change.progress is None else {**change.shown, "completionPercentage": change.progress}
+        shown = dict(change.shown)
+        if change.progress is not None:
+            shown["completionPercentage"] = change.progress
         if shown:
             job.shown = {**(job.shown or {}), **shown}
 
