@@ -95,6 +95,8 @@ TURN_SLICE: Final = 64
 SLICE: Final = 1_000
 #: L-17. `aclose()` lets queries in flight finish for this long.
 CLOSE_GRACE: Final = 10.0
+#: L-17. What it then cancels may take this long to end.
+CLOSE_HARD: Final = 1.0
 #: L-18. Tasks per scheduler; waits per task.
 MOST_TASKS: Final = 2_000_000
 MOST_WAITS_PER_TASK: Final = 10_000

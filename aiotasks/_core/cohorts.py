@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Board", "Cohort", "Group", "Lane", "Record", "Suspicion", "Trouble"]
 
 NEVER: Final = -math.inf
+#: For `Record.asked_at`: asked at an unknown time, maybe just now (by another process, or before a crash). The
+#: planner takes the time at which it first sees it.
+RECENTLY: Final = math.inf
 _SLACK: Final = 1.05
 _births = count()
 

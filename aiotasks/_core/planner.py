@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import attrs
 
 from aiotasks._core import events
-from aiotasks._core.cohorts import NEVER, Board, Cohort, Lane, Record, Suspicion, Trouble
+from aiotasks._core.cohorts import NEVER, RECENTLY, Board, Cohort, Lane, Record, Suspicion, Trouble
 from aiotasks._core.desk import Desk
 from aiotasks._core.lifecycle import copy_state, observe
 from aiotasks._core.matching import Flight, match
@@ -123,6 +123,8 @@ class Planner:
         self._flights: dict[Flight, None] = {}
         self._registered = 0
         self._now = NEVER
+        #: No more queries are chosen: the scheduler is closing.
+        self.is_held = False
 
     # --- what others ask ------------------------------------------------------------------------------
 
@@ -140,6 +142,16 @@ class Planner:
     def tasks(self) -> int:
         """Registered tasks."""
         return self._registered
+
+    def records(self) -> Iterator[Record]:
+        """Every registered task."""
+        for book in self._books.values():
+            yield from book.records.values()
+
+    def open_waits(self) -> list[Wait[Any]]:
+        """Every open wait of a caller, once each."""
+        waits = (wait for record in self.records() for wait in record.open_waits())
+        return list(dict.fromkeys(wait.stands_for[0] if wait.stands_for else wait for wait in waits))
 
     def books(self) -> Iterator[tuple[Account, AccountBook]]:
         """Every account and what belongs to it."""
@@ -184,11 +196,11 @@ class Planner:
         self.desk.expire(now)
         self.forget(now)
         self._doom()
-        arrivals = set()
-        while (cohort := self._board.timetable.pop_due(now)) is not None:
+        arrivals: set[Cohort] = set()
+        while not self.is_held and (cohort := self._board.timetable.pop_due(now)) is not None:
             self._queue(cohort)
             arrivals.add(cohort)
-        effects: list[events.Effect] = list(self._launches(now, arrivals))
+        effects: list[events.Effect] = [] if self.is_held else list(self._launches(now, arrivals))
         effects.extend(self.desk.effects)
         self.desk.effects.clear()
         return effects
@@ -202,6 +214,8 @@ class Planner:
 
     def next_query(self) -> float | None:
         """When the next query may start, or None: not before something is fed."""
+        if self.is_held:
+            return None
         moments = [self._board.timetable.next_due()]
         moments.extend(book.throttle.next_slot() for book in self._crowded)
         return min((moment for moment in moments if moment is not None), default=None)
@@ -246,6 +260,8 @@ class Planner:
                 self.desk.reached(wait, record)
                 continue
             book = self._book(record.source.account)
+            if record.asked_at == RECENTLY:
+                record.asked_at = self._now
             leader = book.records.get(record.id)
             if leader is None:
                 book.records[record.id] = record
@@ -661,10 +677,13 @@ class Planner:
     # --- the end ----------------------------------------------------------------------------------------
 
     def _shut(self, error: AiotasksError, account: Account | None) -> None:
-        for known, book in self._books.items():
-            if account is None or known == account:
-                book.is_closed = True
-                self._doomed.append((list(book.records.values()), error))
+        if account is None:
+            for wait in self.open_waits():
+                self.desk.settle(wait, error)
+        elif account in self._books:
+            book = self._books[account]
+            book.is_closed = True
+            self._doomed.append((list(book.records.values()), error))
 
     def _doom(self) -> None:
         """Give up a slice of those whose account was refused or closed."""
