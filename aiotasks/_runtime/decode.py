@@ -22,8 +22,8 @@ from aiotasks.errors import (
     ServerError,
     TaskNotFound,
 )
-from aiotasks.limits import LONGEST_EXCERPT, LONGEST_RETRY_AFTER
-from aiotasks.safety import escaped
+from aiotasks.limits import LONGEST_RETRY_AFTER
+from aiotasks.safety import EXCERPT, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,14 +101,14 @@ def _said(response: Response) -> str:
 
 def _excerpt(body: bytes) -> str:
     # One byte more than is shown, so that the cut shows.
-    return body[: LONGEST_EXCERPT + 1].decode("utf-8", "replace").strip()
+    return body[: EXCERPT + 1].decode("utf-8", "replace").strip()
 
 
 # --- Retry-After ----------------------------------------------------------------------------------------
 
 #: One value: a date, which has a comma of its own, or a text without one.
 _VALUE: Final = re.compile(r"\s*([A-Za-z]{3,9},[^,]*|[^,]+)")
-_NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,20})?")
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -130,7 +130,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _seconds(value: str, date: str | None) -> float | None:
     if _NUMBER.fullmatch(value):
-        return float(math.ceil(float(value)))
+        return float(math.ceil(min(float(value), LONGEST_RETRY_AFTER)))
     until = _instant(value)
     return None if until is None else max(0.0, (until - (_instant(date) or utc_now())).total_seconds())
 

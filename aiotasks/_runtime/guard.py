@@ -123,6 +123,15 @@ def origin(url: URL) -> str:
     return f"{url.scheme}://{(url.host_subcomponent or '').lower()}:{url.port}"
 
 
+def _parsed(url: str) -> URL | None:
+    try:
+        parsed = URL(url, encoded=url.isascii())
+        _ = parsed.host, parsed.port  # an encoded URL is taken apart only now
+    except ValueError:
+        return None
+    return parsed
+
+
 class Guard:
     """What downloads of one account may connect to.
 
@@ -145,12 +154,7 @@ class Guard:
         """
         if _UNFIT.search(url):
             raise RefusedUrl("a URL with blanks, control characters or backslashes is not followed")
-        parsed = None
-        try:
-            parsed = URL(url, encoded=url.isascii())
-            _ = parsed.port, parsed.host  # parsed lazily
-        except ValueError:
-            pass
+        parsed = _parsed(url)
         if parsed is None:
             raise RefusedUrl("a text that is no URL is not followed")
         return parsed

@@ -216,14 +216,16 @@ class Pages(Generic[T]):
         except BaseException:
             work.close()
             raise
-        self._ahead.add_done_callback(_has_failed)  # else an error nobody came for would be logged
+        # Not a `finally` in `_fill`: a task that is cancelled before its first step never enters it.
+        self._ahead.add_done_callback(self._on_end)
+
+    def _on_end(self, ahead: asyncio.Task[None]) -> None:
+        _has_failed(ahead)  # looked at, so that an error nobody comes for is not logged
+        self._news.set()
 
     async def _fill(self) -> None:
-        try:
-            while len(self._ready) < self._prefetch and not self._ledger.is_over:
-                await self._step()
-                self._news.set()
-        finally:
+        while len(self._ready) < self._prefetch and not self._ledger.is_over:
+            await self._step()
             self._news.set()
 
     async def _step(self) -> None:
