@@ -104,8 +104,6 @@ MOST_WAITS_PER_TASK: Final = 10_000
 LONGEST_ID: Final = 512
 #: B-46. Longest failure message kept on a task, in characters.
 LONGEST_MESSAGE: Final = 4_096
-#: I-11. Longest excerpt of a body in an error, in characters.
-LONGEST_EXCERPT: Final = 256
 
 # --- results ----------------------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ import unicodedata
 from typing import Any, Final, final
 from urllib.parse import SplitResult, urlsplit
 
-from aiotasks.limits import LONGEST_EXCERPT
-
 __all__ = ["Secret", "escaped", "is_loopback", "origin_of", "redacted_url"]
 
 _MASK: Final = "***"
+#: I-11. Longest excerpt of text from outside, in characters. Here and not in `limits`: the two know nothing of each other.
+EXCERPT: Final = 256
 
 
 @final
@@ -62,7 +62,7 @@ class Secret:
         raise TypeError("a Secret is not pickled; build it anew where it is needed")
 
 
-def escaped(text: object, limit: int = LONGEST_EXCERPT) -> str:
+def escaped(text: object, limit: int = EXCERPT) -> str:
     """`text` as one printable line of at most `limit` characters: control and bidi characters escaped (S-15).
 
     >>> escaped("a\\nb")

@@ -82,6 +82,11 @@ class BaseClient:
         return f"<{type(self).__name__} of {self.account.platform} at {self.account.origin}, {state}>"
 
     @property
+    def is_closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._is_closed
+
+    @property
     def transport(self) -> Transport:
         """The one place that sends."""
         return self._transport
@@ -139,7 +144,7 @@ class BaseClient:
             observation: what is known of it already.
             submitted: this process has just created it, so the platform may not see it yet.
         """
-        known = self._scheduler.known(self.account, id) if self._scheduler is not None else None
+        known = self._known(id)
         if isinstance(known, kind):
             return known
         task = kind(self, id, source, observation)
@@ -148,6 +153,11 @@ class BaseClient:
             task.heard_at = now if observation is not None else task.heard_at
             task.submitted_at = now if submitted else task.submitted_at
         return task
+
+    def _known(self, id: Any) -> Task | None:
+        """The registered task of that id, unless the client that it waits by was closed."""
+        known = self._scheduler.known(self.account, id) if self._scheduler is not None else None
+        return known if isinstance(known, Task) and not known.client.is_closed else None
 
     async def find_task(self, id: Any, source: StatusSource, choose: Callable[[Observation], type[TaskT]]) -> TaskT:
         """The task of that id, after one fresh status: of the class that `choose` picks by what was said.
@@ -158,9 +168,10 @@ class BaseClient:
             TaskNotFound: the platform knows no such task.
             AskError, AnswerError: it could not be asked about.
         """
-        known = self.enter().known(self.account, id)
+        self.enter()
+        known = self._known(id)
         search = self._searches.get(id)
-        if isinstance(known, Task) and (search is None or known is not search.stranger):
+        if known is not None and (search is None or known is not search.stranger):
             await known.refresh()
             if isinstance(known, choose(known.snapshot())):
                 return known
