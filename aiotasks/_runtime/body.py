@@ -89,7 +89,7 @@ async def received(answer: aiohttp.ClientResponse, request: Request) -> bytes:
     """
     limit = request.answer_limit
     length = answer.content_length
-    if length is not None and length > limit:
+    if length is not None and length > limit and not answer.content.at_eof():  # HEAD has a length and no body
         raise _too_large(limit)
     inflater = Inflater.of(answer.headers.get("content-encoding", ""), limit)
     pace = _Pace() if request.timeout > QUERY_TIMEOUT else None

@@ -29,6 +29,8 @@ FOREIGN_FAULTS = (
     HttpProcessingError,
     asyncio.IncompleteReadError,
     OSError,  # TimeoutError among them
+    UnicodeError,  # host names that the resolver cannot spell
+    RuntimeError,  # uvloop's word for some failures of sockets
 )
 
 
@@ -53,7 +55,7 @@ def fault_of(error: BaseException, host: str, platform: str) -> AiotasksError:
             return ProtocolError(f"{where} answered with something that is not HTTP", platform=platform)
         case aiohttp.ClientPayloadError():
             return NetworkError(f"the answer of {where} broke off", platform=platform)
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
             return RefusedUrl(f"a URL on {where!r} is not one to connect to", platform=platform)
         case aiohttp.ServerDisconnectedError():
             return NetworkError(f"{where} closed the connection without an answer", platform=platform)
@@ -61,6 +63,8 @@ def fault_of(error: BaseException, host: str, platform: str) -> AiotasksError:
             fault = NetworkError(f"the connection to {where} broke{_words(error)}", platform=platform)
             fault.__cause__ = _bare(error)
             return fault
+        case RuntimeError():
+            return NetworkError(f"the connection to {where} failed: {escaped(error, 100)}", platform=platform)
         case _:
             return NetworkError(f"no whole answer from {where}", platform=platform)
 

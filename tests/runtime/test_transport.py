@@ -414,6 +414,30 @@ async def test_address_literals_are_checked_as_well(connect: Connect, host: str)
         await connect("https://api.example:443").dispatch(ask(f"https://{host}", is_foreign=True))
 
 
+@pytest.mark.covers("S-07", "B-30")
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..b.example", ".example", "10.0.0.1.."])
+async def test_host_that_no_resolver_can_spell_is_refused(connect: Connect, host: str):
+    """A host name beyond all rules is the platform's mistake, and one of our errors."""
+    with pytest.raises(ProtocolError, match="not one to connect to"):
+        await connect("https://api.example:443").dispatch(ask(f"https://{host}", is_foreign=True))
+
+
+@pytest.mark.covers("S-07")
+@pytest.mark.parametrize("host", ["１２７.0.0.1", "127。0。0。1"])  # noqa: RUF001
+async def test_full_width_addresses_are_seen_through(connect: Connect, host: str):
+    """Digits and dots of other scripts are mapped before the address is checked."""
+    with pytest.raises(ProtocolError, match="its address is loopback"):
+        await connect("https://api.example:443").dispatch(ask(f"https://{host}", is_foreign=True))
+
+
+async def test_head_tells_the_length_of_a_large_body(connect: Connect):
+    """A length that nobody sends is no size to refuse."""
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n"
+    async with FaultServer(raw(data)) as server:
+        response = await connect(server.origin).dispatch(ask(server.origin, method="HEAD"))
+        assert response.headers["content-length"] == "999999999"
+
+
 @pytest.mark.covers("S-07", "F-02")
 async def test_rebound_name_is_refused_on_the_next_connection(connect: Connect, names: Callable[..., None]):
     """A name that resolved to a good address once is not good for ever."""
