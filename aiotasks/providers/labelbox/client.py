@@ -1,0 +1,304 @@
+"""What users call."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from aiotasks import (
+    Account,
+    BaseClient,
+    InvalidArgument,
+    InvalidType,
+    NotSupported,
+    ProtocolError,
+    Secret,
+    escaped,
+    origin_of,
+)
+from aiotasks.limits import LONGEST_ID
+from aiotasks.providers.labelbox import wire
+from aiotasks.providers.labelbox.dataset import Dataset
+from aiotasks.providers.labelbox.graphql import PLATFORM, ResourceNotFoundError, reader, request
+from aiotasks.providers.labelbox.people import Organization, User
+from aiotasks.providers.labelbox.source import TaskStatuses
+from aiotasks.providers.labelbox.task import DataUpsertTask, Task, kind_of
+from aiotasks.providers.labelbox.upload import file_request, upload_request, uploaded_url
+from aiotasks.safety import is_loopback, is_odd_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiotasks import Observation, Scheduler, TaskRef
+
+__all__ = ["Client"]
+
+ENDPOINT: Final = "https://api.labelbox.com/graphql"
+
+
+class Client(BaseClient):
+    """A client of Labelbox: where datasets, users and tasks come from.
+
+    An async context manager; `aclose()` does the same. Constructing it needs no running event loop and sends
+    nothing. All its tasks of one event loop share one scheduler with those of all other clients.
+
+        async with labelbox.Client(api_key) as client:
+            dataset = await client.get_dataset("<dataset id>")
+            task = await dataset.create_data_rows([{"row_data": url, "global_key": "<unique key>"}])
+            await task.wait_till_done(timeout_seconds=5_000, check_frequency=10)
+            async for row in task.result:
+                ...
+
+    Args:
+        api_key: the key; None is that of the environment variable `LABELBOX_API_KEY`, as in the SDK.
+        endpoint: the URL of Labelbox's GraphQL; plain http for this machine alone.
+        scheduler: what to wait by; None is the running loop's shared one.
+
+    Raises:
+        InvalidArgument, InvalidType: an argument that is not allowed, or no key anywhere. The key is not shown.
+
+    **Source**: wire notes, section 1 [R].
+    """
+
+    def __init__(
+        self, api_key: str | None = None, *, endpoint: str = ENDPOINT, scheduler: Scheduler | None = None
+    ) -> None:
+        key = Secret(_checked_key(os.environ.get("LABELBOX_API_KEY") if api_key is None else api_key))
+        account = Account(platform=PLATFORM, origin=_checked_origin(endpoint), fingerprint=key.fingerprint())
+        super().__init__(account=account, credential=_ApiKey(key), scheduler=scheduler)
+        self.endpoint = endpoint
+
+    # --- who am I -----------------------------------------------------------------------------------------
+
+    async def get_user(self) -> User:
+        """The owner of the API key. Asked once per client; callers at the same time share the answer."""
+        return await self.once("user", self._ask_user)
+
+    async def _ask_user(self) -> User:
+        reply = await self.transport.send(request(self.endpoint, wire.GET_USER, {}), reader(wire.USER))
+        if reply.user is None:
+            raise ProtocolError("labelbox: the answer holds no user", platform=PLATFORM)
+        return User.of(self, reply.user)
+
+    async def get_organization(self) -> Organization:
+        """The organisation of the API key. Asked once per client, as `get_user`."""
+        return await self.once("organization", self._ask_organization)
+
+    async def _ask_organization(self) -> Organization:
+        question = request(self.endpoint, wire.GET_ORGANIZATION, {})
+        reply = await self.transport.send(question, reader(wire.ORGANIZATION))
+        if reply.organization is None:
+            raise ProtocolError("labelbox: the answer holds no organization", platform=PLATFORM)
+        return Organization.of(reply.organization)
+
+    # --- datasets -----------------------------------------------------------------------------------------
+
+    async def create_dataset(self, name: str, description: str | None = None) -> Dataset:
+        """Create a dataset, without delegated access: the SDK's `iam_integration=None`.
+
+        Raises:
+            InvalidArgument, InvalidType: the name is empty, or one of them is no text.
+            SubmitUnknown: it may or may not have been created; it was not asked for twice.
+            AskError, AnswerError: it was not created.
+        """
+        variables = {"name": _checked_text("name", name)}
+        document = wire.CREATE_DATASET
+        if description is not None:
+            variables["description"] = _checked_text("description", description)
+            document = wire.CREATE_DESCRIBED_DATASET
+        submit = request(self.endpoint, document, variables, is_repeatable=False)
+        row = (await self.transport.send(submit, reader(wire.CREATED_DATASET))).dataset
+        if row is None:
+            raise ProtocolError("labelbox: the answer holds no dataset", platform=PLATFORM)
+        return Dataset.of(self, row)
+
+    async def get_dataset(self, dataset_id: str) -> Dataset:
+        """The dataset of that id.
+
+        Raises:
+            ResourceNotFoundError: there is none, for this key.
+            InvalidArgument, InvalidType: no id at all; nothing was sent.
+            AskError, AnswerError: it could not be asked about.
+        """
+        question = request(self.endpoint, wire.GET_DATASET, {"param_0": _checked_id("dataset_id", dataset_id)})
+        row = (await self.transport.send(question, reader(wire.DATASET))).dataset
+        if row is None:
+            raise ResourceNotFoundError(f"labelbox: no dataset {dataset_id}", platform=PLATFORM)
+        return Dataset.of(self, row)
+
+    # --- tasks --------------------------------------------------------------------------------------------
+
+    async def get_task_by_id(self, task_id: str) -> Task:
+        """The task of that id, after one fresh status, of the class of its type.
+
+        Calls for many ids at once share requests, as waits do, and keep the two seconds between two questions about
+        one task. Only tasks that the key's owner created are found.
+
+        Returns:
+            `DataUpsertTask` for an import, `ExportTask` for an export (the SDK gives a plain one), else `Task`.
+
+        Raises:
+            TaskNotFound: there is none, for this key.
+            InvalidArgument, InvalidType: no id at all; nothing was sent.
+            AskError, AnswerError: it could not be asked about.
+
+        **Source**: wire notes, section 6.1: answers and errors [R]; that others' tasks are not found [S].
+        """
+        _checked_id("task_id", task_id)
+        user = await self.get_user()
+        return await self.find_task(task_id, self._statuses(user.uid), _kind)
+
+    async def cancel_task(self, task_id: str) -> bool:
+        """Ask Labelbox to cancel a job. -> whether it took the request; the end comes later, as CANCELED.
+
+        False as well when there is nothing to cancel: the job has ended, or is being cancelled (the SDK raises).
+
+        Raises:
+            NotSupported: jobs of this type cannot be cancelled.
+            TaskNotFound, InvalidArgument, InvalidType, AskError, AnswerError: as for `get_task_by_id`.
+
+        **Source**: wire notes, section 6.5 [R].
+        """
+        task = await self.get_task_by_id(task_id)
+        if task.is_done or task.status_as_enum is wire.TaskStatus.Canceling:
+            return False
+        types = await self.once("cancelable task types", self._ask_cancelable_types)
+        if task.type not in types:
+            raise NotSupported(
+                f"labelbox task {task_id}: given type {escaped(task.type, 40)!r}, "
+                f"allowed: {escaped(', '.join(sorted(types)))}",
+                platform=PLATFORM,
+                task_id=task_id,
+            )
+        # Cancelling twice is cancelling once, so it may be repeated.
+        order = request(self.endpoint, wire.CANCEL_TASK, {"id": task_id})
+        return (await self.transport.send(order, reader(wire.CANCELLED))).outcome.success
+
+    async def _ask_cancelable_types(self) -> frozenset[str]:
+        question = request(self.endpoint, wire.CANCELABLE_TYPES, {})
+        reply = await self.transport.send(question, reader(wire.CANCELABLE))
+        return frozenset(map(wire.kebab, reply.types))
+
+    def revive(self, ref: TaskRef) -> Task:
+        """The task that a token tells of; `from_token` is what to call."""
+        user_id, type = ref.details.get("user"), ref.details.get("type")
+        if not isinstance(type, str | None):
+            raise InvalidArgument(f"token: given type {escaped(type, 40)!r}, allowed: text or none")
+        source = self._statuses(_checked_id("token", user_id))
+        return self.open_task(kind_of(type), _checked_id("token", ref.id), source)
+
+    def started(self, user_id: str, row: wire.TaskRow) -> DataUpsertTask:
+        """The handle on an import that was started just now."""
+        return self.open_task(DataUpsertTask, row.id, self._statuses(user_id), wire.observed(row), submitted=True)
+
+    def opened(self, user_id: str, row: wire.TaskRow) -> Task:
+        """The handle on a task out of a list."""
+        seen = wire.observed(row)
+        return self.open_task(_kind(seen), row.id, self._statuses(user_id), seen)
+
+    def _statuses(self, user_id: str) -> TaskStatuses:
+        return TaskStatuses(account=self.account, endpoint=self.endpoint, user_id=user_id)
+
+    # --- anything else --------------------------------------------------------------------------------------
+
+    async def upload_file(self, path: str) -> str:
+        """Upload a local file under its name. -> its URL.
+
+        Raises:
+            OSError: it cannot be read; nothing was sent.
+            AskError, AnswerError: the upload failed for good.
+        """
+        return await self.transport.send(file_request(self.endpoint, path), uploaded_url)
+
+    async def upload_data(
+        self, content: bytes, filename: str | None = None, content_type: str | None = None, sign: bool = False
+    ) -> str:
+        """Upload bytes. -> their URL, signed if `sign`. Errors as for `upload_file`."""
+        if not isinstance(content, bytes):
+            raise InvalidType(f"content: given {type(content).__name__}, allowed: bytes")
+        upload = upload_request(self.endpoint, content, filename=filename, content_type=content_type, sign=sign)
+        return await self.transport.send(upload, uploaded_url)
+
+    async def execute(self, query: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The `data` of any GraphQL document, with `params` as its variables.
+
+        It is repeated after a transient fault unless the word `mutation` is in it.
+
+        Raises:
+            ResourceNotFoundError: Labelbox does not know what was asked for.
+            SubmitUnknown: a mutation got no answer; it was not sent again.
+            AskError, AnswerError: there is an error in the answer, or no answer.
+        """
+        is_repeatable = re.search(r"\bmutation\b", _checked_text("query", query)) is None
+        question = request(self.endpoint, query, params or {}, is_repeatable=is_repeatable)
+        return await self.transport.send(question, reader(wire.ANYTHING))
+
+
+def _kind(seen: Observation) -> type[Task]:
+    return kind_of(seen.details.type if seen.details is not None else None)
+
+
+class _ApiKey:
+    """The `Credential` of a key that cannot be renewed."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def headers(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self._key.reveal()}"}
+
+    async def renew(self) -> bool:
+        return False
+
+
+# --- arguments ------------------------------------------------------------------------------------------
+
+
+def _checked_key(key: object) -> str:
+    """A key that can stand in a header (B-10). No message shows it."""
+    if key is None:
+        raise InvalidArgument("api_key: given none, and LABELBOX_API_KEY is not set; allowed: an API key")
+    if not isinstance(key, str):
+        raise InvalidType(f"api_key: given {type(key).__name__}, allowed: text")
+    if not key.strip():
+        raise InvalidArgument("api_key: given empty text, allowed: an API key")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InvalidArgument("api_key: given text with characters that no key has, allowed: printable ASCII")
+    return key
+
+
+def _checked_origin(endpoint: object) -> str:
+    """The origin of a URL that a key may be sent to (B-11)."""
+    if not isinstance(endpoint, str):
+        raise InvalidType(f"endpoint: given {type(endpoint).__name__}, allowed: a URL")
+    try:
+        origin, parts = origin_of(endpoint), urlsplit(endpoint)
+    except ValueError as error:
+        raise InvalidArgument(f"endpoint: {error}, allowed: an https URL") from None
+    host = parts.hostname or ""
+    if parts.query or parts.fragment or "?" in endpoint or "#" in endpoint:
+        raise InvalidArgument("endpoint: given one with a query or fragment, allowed: an https URL without")
+    if is_odd_address(host):
+        raise InvalidArgument(f"endpoint: given the address {escaped(host, 40)}, allowed: one in its usual form")
+    if parts.scheme != "https" and not is_loopback(host):
+        raise InvalidArgument(f"endpoint: given plain http to {escaped(host, 80)}, allowed: https, or this machine")
+    return origin
+
+
+def _checked_id(name: str, value: object) -> str:
+    allowed = f"text of 1 to {LONGEST_ID} printable characters"
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}: given {type(value).__name__}, allowed: {allowed}")
+    if not value.strip() or len(value) > LONGEST_ID or not value.isprintable():
+        raise InvalidArgument(f"{name}: given {escaped(value, 40)!r}, allowed: {allowed}")
+    return value
+
+
+def _checked_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}: given {type(value).__name__}, allowed: text")
+    if not value.strip():
+        raise InvalidArgument(f"{name}: given empty text, allowed: text with at least one character")
+    return value
