@@ -13,6 +13,12 @@ from aiotasks._runtime.scheduler import CallersWait
 from aiotasks.emulators.labelbox import LabelboxEmulator
 from aiotasks.providers import labelbox
 
+
+def start(work):
+    """A caller's own asyncio task."""
+    return asyncio.get_running_loop().create_task(work)
+
+
 INTERVAL, WINDOW, SLACK = 2.0, 0.5, 0.2
 
 
@@ -66,7 +72,7 @@ async def test_two_seconds_hold_under_many_waits_refreshes_and_cancellations_on_
         ids = [job["id"] for job in emulator.create_tasks(count=150)]
         tasks = await asyncio.gather(*map(client.get_task_by_id, ids))
         waits = [
-            asyncio.create_task(task.wait_till_done(check_frequency=chance.choice([2.0, 2.0, 3.5])))
+            start(task.wait_till_done(check_frequency=chance.choice([2.0, 2.0, 3.5])))
             for task in tasks
             for _ in range(10)
         ]
@@ -74,7 +80,7 @@ async def test_two_seconds_hold_under_many_waits_refreshes_and_cancellations_on_
         for number, wait in enumerate(doomed):
             wait.cancel()
             if number % 25 == 0:
-                refreshes = [asyncio.create_task(task.refresh()) for task in chance.sample(tasks, 20)]
+                refreshes = [start(task.refresh()) for task in chance.sample(tasks, 20)]
                 await asyncio.sleep(chance.random())
         ended = await asyncio.gather(*waits, return_exceptions=True)
         await asyncio.gather(*refreshes)
@@ -95,7 +101,7 @@ async def test_ten_thousand_cancelled_waits_leave_nothing_behind():
         async with labelbox.Client(emulator.api_key, endpoint=url) as client:
             ids = [job["id"] for job in emulator.create_tasks(count=1_000)]
             tasks = await asyncio.gather(*map(client.get_task_by_id, ids))
-            waits = [asyncio.create_task(task.wait_till_done()) for task in tasks for _ in range(12)]
+            waits = [start(task.wait_till_done()) for task in tasks for _ in range(12)]
             doomed = set(chance.sample(waits, 10_000))
             for number, wait in enumerate(doomed):
                 wait.cancel()
