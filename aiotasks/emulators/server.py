@@ -2,8 +2,8 @@
 
 GET    /__emulator__/audit         requests, status requests, tasks, checks, smallest gap, violations
 POST   /__emulator__/audit/reset   the account starts anew
-GET    /__emulator__/tasks         id, status, start and end of each job, in seconds on the server's monotonic
-clock POST   /__emulator__/tasks         creates jobs of any type, status and duration
+GET    /__emulator__/tasks         each job's id, status, start and end, seconds on the server's loop clock
+POST   /__emulator__/tasks         creates jobs of any type, status and duration
 PATCH  /__emulator__/tasks/{id}    moves a job
 GET    /__emulator__/faults        the faults and switches that are set
 POST   /__emulator__/faults        sets a fault or a switch
@@ -58,10 +58,7 @@ class Emulator(Protocol):
         """Creates jobs; raises `ValueError` for a name or value that is not allowed."""
 
     def change_task(self, id: str, **change: Any) -> Mapping[str, Any]:
-        """Moves a job;
-
-        raises `LookupError` for an unknown id, `ValueError` for a name or value that is not allowed.
-        """
+        """Moves a job; raises `LookupError` for an unknown id and `ValueError` as `create_tasks` does."""
 
     def faults(self) -> Mapping[str, Any]:
         """The faults and switches that are set."""

@@ -1,7 +1,6 @@
 """From a document's text to its plan: parsed and validated by graphql-core, compiled once, kept.
 
-Not supported, and refused as Apollo Server does in production: introspection. Nor are directives; nobody
-sends them.
+Introspection is refused, as Apollo Server does in production. So are directives, which nobody sends.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ class _Planner:
         root = self._schema.get_root_type(operation.operation)
         if root is None:
             message = f"Schema is not configured for {operation.operation.value}."
-            raise Refusal(message, "BAD_USER_INPUT", http_status=400)
+            raise Refusal(message, "GRAPHQL_VALIDATION_FAILED", http_status=400)
         declared = {
             node.variable.name.value: (type_from_ast(self._schema, node.type), _default(node))
             for node in operation.variable_definitions or ()

@@ -8,25 +8,26 @@ import operator
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 import msgspec
 
 from aiotasks.emulators.labelbox.execution import Refusal
-from aiotasks.emulators.labelbox.world import EXPORT, UPSERT, World
+from aiotasks.emulators.labelbox.world import EXPORT, UPSERT, Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from aiotasks.emulators.labelbox.files import Files
     from aiotasks.emulators.labelbox.switches import Switches
-    from aiotasks.emulators.labelbox.world import Dataset, Job
+    from aiotasks.emulators.labelbox.world import Dataset, Job, World
+
+_T = TypeVar("_T")
 
 __all__ = ["RESOLVERS", "Context", "named_ids"]
 
-#: The date of the loop clock's zero. The wall clock has no part in a pretended life, so that a seed replays
-#: it.
+#: The date of the loop clock's zero: the wall clock has no part in a life that a seed replays.
 _EPOCH: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 _PAGE: Final = 100
 _MOST_ROWS: Final = 5_000
@@ -326,27 +327,27 @@ def _upload(
     return {"url": context.files.url(f"uploads/{name}", context.switches.file_ttl), "filename": name}
 
 
-def _uploaded(context: Context, url: Any) -> Any:
-    """The JSON of an uploaded file. Only ours are read, so no foreign host is asked."""
-    place = str(url).partition("?")[0].removeprefix(f"{context.files.base}/files/uploads/")
+class _Manifest(msgspec.Struct):
+    item_count: int
+    chunk_uris: list[str]
+
+
+def _uploaded(context: Context, url: str, kind: type[_T]) -> _T:
+    """The JSON of an uploaded file. Only ours are read: no foreign host is asked."""
+    place = url.partition("?")[0].removeprefix(f"{context.files.base}/files/uploads/")
     try:
-        return msgspec.json.decode(context.world.uploads[place])
-    except (KeyError, msgspec.DecodeError):
-        raise Refusal(f"Cannot read the uploaded file: {str(url)[:200]!r}", "MALFORMED_REQUEST") from None
+        return msgspec.json.decode(context.world.uploads[place], type=kind)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise Refusal(f"Cannot read {url[:200]!r}: {error}", "MALFORMED_REQUEST") from None
 
 
 def _upsert(source: object, context: Context, data: Mapping[str, Any]) -> Job:
-    manifest = _uploaded(context, data["manifestUri"])
-    try:
-        items = [item for uri in manifest["chunk_uris"] for item in _uploaded(context, uri)]
-        if len(items) != manifest["item_count"]:
-            raise Refusal(
-                f"Manifest announces {manifest['item_count']} items, its chunks have {len(items)}",
-                "MALFORMED_REQUEST",
-            )
-        return context.world.upsert(items)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Refusal(f"Malformed manifest or chunk: {error!r}", "MALFORMED_REQUEST") from None
+    manifest = _uploaded(context, data["manifestUri"], _Manifest)
+    items = [item for uri in manifest.chunk_uris for item in _uploaded(context, uri, list[Item])]
+    if len(items) != manifest.item_count:
+        message = f"The manifest announces {manifest.item_count} items, its chunks have {len(items)}"
+        raise Refusal(message, "MALFORMED_REQUEST")
+    return context.world.upsert(items)
 
 
 def _export(source: object, context: Context, input: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,10 +69,7 @@ def _exported(of: Row) -> Row:
 
 @attrs.frozen
 class Rows:
-    """Rows by number:
-
-    some stored, then some made up when they are read, so that 10 million of them need no memory.
-    """
+    """Rows by number: stored ones, then made-up ones, of which 10 million need no memory."""
 
     stored: Sequence[Row] = ()
     made: int = 0
@@ -137,10 +134,7 @@ class Lines:
 
 
 class MadeLines:
-    """A stream of made-up rows:
-
-    all lines are equally long, so any byte is found by division and nothing is kept.
-    """
+    """A stream of made-up rows: all lines are equally long, so a byte is found by division and nothing is kept."""
 
     def __init__(self, rows: Rows, shape: Callable[[Row], Row]) -> None:
         count = rows.made

@@ -1,7 +1,7 @@
 """The part of Labelbox's GraphQL schema that task work needs, in GraphQL's own language.
 
-Source: wire/labelbox.md of the design notes, which marks what the real SDK was seen to send. Nullable lists
-are deliberate: an error under one alias must leave the others standing, as Prisma's lists do.
+Source: the documents that labelbox 7.17.0 sends, seen on the wire. `id_in` and the fields of a root `task` are
+guesses: the API is Prisma-like. Nullable fields are deliberate: an error under one alias leaves the others standing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Input values: coerced to the types the schema gives them, from variables and from literals in the document.
 
-Written here instead of taken from graphql-core: a list of 5,000 ids is coerced in 2 ms, and both lines of
-graphql-core, 3.2 and 3.3, will do.
+Not left to graphql-core: its lines 3.2 and 3.3 differ here, and a list of 5,000 ids should cost 2 ms.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import attrs
 import msgspec
@@ -22,18 +23,44 @@ from aiotasks.emulators.life import Fates, Life, span
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-__all__ = ["EXPORT", "UPSERT", "Change", "Creation", "Dataset", "Job", "World"]
+__all__ = ["EXPORT", "UPSERT", "Change", "Creation", "Dataset", "Item", "Job", "World"]
 
 UPSERT: Final = "adv-upsert-data-rows"
 EXPORT: Final = "export-data-rows"
 
+#: What is kept of a data row, by the names of answers.
+_STORED: Final = ("externalId", "globalKey", "rowData")
 _RUNNING: Final = "IN_PROGRESS"
 _ENDS: Final = frozenset({"COMPLETE", "FAILED", "CANCELED"})
 #: Seconds a job is CANCELLING before it is CANCELED, at most.
 _CANCELLING: Final = 1.0
-#: Progress moves in so many steps: an answer that tells nothing new is byte for byte the same, as on a real
-#: server.
+#: Progress moves in so many steps: an answer that tells nothing new is the same bytes, as on a real server.
 _STEPS: Final = 10
+
+
+class Identity(msgspec.Struct):
+    """Which data row an item means: AUTO a new one, ID or GKEY the one with this id or global key."""
+
+    type: Literal["AUTO", "ID", "GKEY"]
+    value: str
+
+
+class Payload(msgspec.Struct):
+    """What an item says of its data row; names that are not here are ignored."""
+
+    dataset_id: str = ""
+    external_id: str | None = None
+    global_key: str | None = None
+    row_data: Any = None
+    metadata_fields: list[dict[str, Any]] | None = None
+    attachments: list[dict[str, Any]] | None = None
+
+
+class Item(msgspec.Struct):
+    """One row of an uploaded chunk."""
+
+    id: Identity
+    payload: Payload
 
 
 class Change(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +76,7 @@ class Change(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
     status: str | None = None
-    # Without limits in the type: a union of a limited float and a tuple crashes msgspec 0.22 in the
-    # collector.
+    # No limits in the type: a union of a limited float and a tuple crashes the collector under msgspec 0.22.
     duration: float | tuple[float, float] | None = None
     ends: str | None = None
     progress: Any = None
@@ -98,10 +124,7 @@ class Dataset:
 
 @attrs.define(eq=False, kw_only=True)
 class Job:
-    """A job. What it shows is computed from the clock;
-
-    `shown` holds wire fields that a control request fixed.
-    """
+    """A job. What it shows is computed from the clock, or was fixed by a control request."""
 
     id: str
     name: str | None
@@ -118,8 +141,11 @@ class Job:
     reason: str = "Task failed: the emulator was told so"
     """Of a failed job: its error."""
     shown: dict[str, Any] | None = None
-    changed: float | None = None
+    """Wire fields that a control request fixed."""
+    changed: float = -math.inf
     """When a control request changed it last."""
+    stuck: float | None = None
+    """Of a cancelled job: its progress from then on."""
     _streams: dict[str, LineStream] = attrs.field(factory=dict, init=False)
 
     def status(self, now: float) -> str:
@@ -130,6 +156,8 @@ class Job:
         """Percentage, in steps; 100 only for a complete job."""
         if self.life.is_over(now) and self.verdict == "COMPLETE":
             return 100.0
+        if self.stuck is not None:
+            return self.stuck
         step = min(int(self.life.share(now) * _STEPS), _STEPS - 1)
         return step * 100.0 / _STEPS
 
@@ -137,10 +165,9 @@ class Job:
         """When it showed something new last."""
         life = self.life
         if life.end is None:
-            return self.changed or life.start
-        if life.is_over(now):
-            return life.end
-        return life.start + int(life.share(now) * _STEPS) / _STEPS * (life.end - life.start)
+            return max(life.start, self.changed)
+        step = int(life.share(now) * _STEPS)
+        return max(life.start + step / _STEPS * (life.end - life.start), self.changed)
 
     def imported(self, now: float) -> int:
         """How many good rows can be read now: they appear as the job moves on, and none of a failed job."""
@@ -182,7 +209,7 @@ class World:
         self.datasets: dict[str, Dataset] = {}
         self.uploads: dict[str, bytes] = {}
         self._keys: dict[str, dict[str, Any]] = {}
-        self._rows: dict[str, tuple[Dataset, dict[str, Any]]] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
 
     # --- datasets and uploads
 
@@ -222,7 +249,7 @@ class World:
         self.jobs[job.id] = job
         return job
 
-    def upsert(self, items: Sequence[Mapping[str, Any]]) -> Job:
+    def upsert(self, items: Sequence[Item]) -> Job:
         """Starts a job that creates and updates data rows.
 
         A row that is refused fails alone, as on Labelbox: a global key in use, no row data, an id or dataset
@@ -233,7 +260,7 @@ class World:
         good: list[dict[str, Any]] = []
         bad: list[dict[str, Any]] = []
         for item in items:
-            spec = _spec(item["payload"])
+            spec = _spec(item.payload)
             if job.verdict == "FAILED":
                 bad.append(failed_row(job.reason, spec))
                 continue
@@ -244,45 +271,38 @@ class World:
         job.good, job.bad = Rows(good), Rows(bad)
         return job
 
-    def _upserted(self, item: Mapping[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    def _upserted(self, item: Item, spec: dict[str, Any]) -> dict[str, Any]:
         """The row as it is stored. Raises `ValueError` for one that is refused."""
-        identity = item["id"]
-        if identity["type"] == "ID":
-            if identity["value"] not in self._rows:
-                raise ValueError(f"Data row with id '{identity['value']}' not found")
-            return self._updated(*self._rows[identity["value"]], spec)
-        if identity["type"] == "GKEY":
-            spec["globalKey"] = spec["globalKey"] or identity["value"]
-            known = self._keys.get(identity["value"])
-            if known is not None:
-                return self._updated(*self._rows[known["id"]], spec)
-        dataset = self.datasets.get(item["payload"].get("dataset_id", ""))
+        identity = item.id
+        if identity.type == "ID":
+            if identity.value not in self._rows:
+                raise ValueError(f"Data row with id '{identity.value}' not found")
+            return self._updated(self._rows[identity.value], spec)
+        if identity.type == "GKEY":
+            spec["globalKey"] = spec["globalKey"] or identity.value
+            if identity.value in self._keys:
+                return self._updated(self._keys[identity.value], spec)
+        dataset = self.datasets.get(item.payload.dataset_id)
         if dataset is None:
             raise ValueError("Dataset not found")
         if spec["rowData"] in (None, ""):
             raise ValueError("Data row has no row_data")
         if spec["globalKey"] in self._keys:
             raise ValueError(f"Duplicate global key: '{spec['globalKey']}'")
-        data_row = {
-            "id": self._fates.identifier(),
-            **{name: spec[name] for name in ("externalId", "globalKey", "rowData")},
-        }
-        dataset.rows[data_row["id"]] = data_row
-        self._rows[data_row["id"]] = (dataset, data_row)
+        data_row = {"id": self._fates.identifier(), **{name: spec[name] for name in _STORED}}
+        dataset.rows[data_row["id"]] = self._rows[data_row["id"]] = data_row
         if data_row["globalKey"] is not None:
             self._keys[data_row["globalKey"]] = data_row
         return data_row
 
-    def _updated(self, dataset: Dataset, data_row: dict[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    def _updated(self, data_row: dict[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
         new_key = spec["globalKey"]
         if new_key is not None and new_key != data_row["globalKey"]:
             if new_key in self._keys:
                 raise ValueError(f"Duplicate global key: '{new_key}'")
             self._keys.pop(data_row["globalKey"], None)
             self._keys[new_key] = data_row
-        data_row.update(
-            {name: spec[name] for name in ("externalId", "globalKey", "rowData") if spec[name] is not None}
-        )
+        data_row.update({name: spec[name] for name in _STORED if spec[name] is not None})
         return data_row
 
     def export(self, name: str | None, rows: Sequence[dict[str, Any]], *, streamable: bool) -> Job:
@@ -294,7 +314,7 @@ class World:
 
         Terms on dates, batches, workflow and the like choose all.
         """
-        chosen: Iterator[dict[str, Any]] = (each for _, each in self._rows.values())
+        chosen: Iterator[dict[str, Any]] = iter(self._rows.values())
         for term in (filters.get("searchQuery") or {}).get("query") or ():
             wanted = frozenset(term.get("ids") or ())
             if term.get("type") == "dataset":
@@ -309,16 +329,16 @@ class World:
         return list(chosen)
 
     def cancel(self, job: Job) -> bool:
-        """Cancels a running job: CANCELLING for a moment, then CANCELED. A frozen one stays CANCELLING.
+        """Cancels a running job: CANCELLING for a moment, then CANCELED; a frozen one stays CANCELLING.
 
-        False: it is over.
+        Returns:
+            False for one that does not run any more.
         """
         now = self.now()
         if job.life.is_over(now) or job.running != _RUNNING:
             return False
-        job.running = "CANCELLING"
-        job.verdict = "CANCELED"
-        job.changed = now
+        job.stuck = job.progress(now)
+        job.running, job.verdict, job.changed = "CANCELLING", "CANCELED", now
         if job.life.end is not None:
             job.life.end = min(job.life.end, now + _CANCELLING)
         return True
@@ -345,7 +365,7 @@ class World:
         if change.status in _ENDS:
             job.verdict, job.life = change.status, Life(job.life.start, now)
         elif change.status is not None:
-            job.running, job.life = change.status, Life(job.life.start, None)
+            job.running, job.life, job.stuck = change.status, Life(job.life.start, None), None
         if change.duration is not None:
             job.life = Life(now, now + self._fates.seconds(change.duration))
         shown = dict(change.shown)
@@ -359,24 +379,17 @@ def _chooser(name: str, wanted: Collection[str]) -> Callable[[Mapping[str, Any]]
     return lambda data_row: data_row[name] in wanted
 
 
-def _spec(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _spec(payload: Payload) -> dict[str, Any]:
     """A row as it was asked for: the payload is in snake case, answers are in camel case."""
+    metadata = [
+        {"schemaId": each.get("schema_id"), "value": each.get("value"), "name": each.get("name")}
+        for each in payload.metadata_fields or ()
+    ]
+    attachments = [{name: each.get(name) for name in ("type", "value", "name")} for each in payload.attachments or ()]
     return {
-        "externalId": payload.get("external_id"),
-        "globalKey": payload.get("global_key"),
-        "rowData": payload.get("row_data"),
-        "metadata": [_renamed(each) for each in payload.get("metadata_fields") or ()] or None,
-        "attachments": [
-            {"type": each.get("type"), "value": each.get("value"), "name": each.get("name")}
-            for each in payload.get("attachments") or ()
-        ]
-        or None,
-    }
-
-
-def _renamed(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "schemaId": metadata.get("schema_id"),
-        "value": metadata.get("value"),
-        "name": metadata.get("name"),
+        "externalId": payload.external_id,
+        "globalKey": payload.global_key,
+        "rowData": payload.row_data,
+        "metadata": metadata or None,
+        "attachments": attachments or None,
     }

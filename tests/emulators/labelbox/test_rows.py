@@ -190,6 +190,7 @@ async def test_chunk_whose_rows_make_no_sense_is_refused(client):
     chunk = await client.upload(b'[{"payload": 3}]')
     uri = await client.upload(json.dumps({"item_count": 1, "chunk_uris": [chunk]}).encode())
     assert (await client.refused(_UPSERT, manifestUri=uri))[1] == "MALFORMED_REQUEST"
+    assert client.emulator.tasks() == []
 
 
 async def test_upload_of_ten_megabytes_is_taken(client):

@@ -240,18 +240,20 @@ async def test_frozen_job_never_moves(client):
 
 @pytest.mark.looptime
 async def test_cancelled_job_is_cancelling_and_then_canceled():
-    """Cancel takes effect a second later; a job that is over cannot be cancelled."""
+    """Cancel takes effect a second later, with the progress as it was; a job that is over cannot be cancelled."""
     cancel = "mutation CancelTaskPyApi($id: ID!) { cancelBulkOperationJob(id: $id) { success } }"
     async with served(LabelboxEmulator(duration=(10.0, 10.0))) as client:
         [task] = client.emulator.create_tasks()
         id = task["id"]
+        await asyncio.sleep(5)
         assert await client.ask(cancel, id=id) == {"cancelBulkOperationJob": {"success": True}}
         assert (await client.statuses(id))[id] == "CANCELLING"
         assert await client.ask(cancel, id=id) == {"cancelBulkOperationJob": {"success": False}}
         await asyncio.sleep(1)
         assert (await client.statuses(id))[id] == "CANCELED"
         assert await client.ask(cancel, id=id) == {"cancelBulkOperationJob": {"success": False}}
-        assert client.emulator.tasks()[0]["end"] == 1.0
+        assert client.emulator.tasks()[0]["end"] == 6.0
+        assert (await _task(client, id))["completionPercentage"] == 50.0
 
 
 async def test_unknown_job_cannot_be_cancelled(client):
