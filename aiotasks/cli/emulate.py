@@ -31,7 +31,10 @@ POST http://127.0.0.1:PORT/__emulator__/faults:
                                                      one job is created, and its client never hears of it
   --fault '{"id_in": false, "complexity_limit": 20}' tasks are asked for one by one, 20 in a document
 
-GET /__emulator__/audit tells what the server was asked and how often.
+A fault has: status body html retry_after reset slow cut processed on after every times.
+Switches of labelbox: id_in complexity_limit max_first hidden poisoned failing failing_code file_ttl
+file_bytes gzip streamable. GET /__emulator__/audit tells what was asked and how often,
+GET /__emulator__/tasks when each job starts and ends; POST there creates jobs, PATCH moves them.
 """
 
 
@@ -98,9 +101,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     life.add_argument(
         "--seed", type=int, default=0, metavar="N", help="makes ids, durations and failures (default: 0)"
     )
-    life.add_argument(
-        "--frozen", action="store_true", help="jobs do not move unless /__emulator__/tasks moves them"
-    )
+    life.add_argument("--frozen", action="store_true", help="jobs do not move unless /__emulator__/tasks moves them")
     life.add_argument(
         "--duration",
         type=_span,

@@ -9,9 +9,12 @@ import socket
 import sys
 
 import aiohttp
+import msgspec
 import pytest
 
 from aiotasks.cli import main
+from aiotasks.emulators.faults import Fault
+from aiotasks.emulators.labelbox.switches import Switches
 
 
 async def _started(*arguments: str) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
@@ -122,3 +125,12 @@ def test_help_shows_how_to_set_faults(capsys):
     shown = capsys.readouterr().out
     assert "/__emulator__/faults" in shown
     assert "--duration FROM:TO" in shown
+
+
+def test_help_names_every_fault_and_switch(capsys):
+    """A name that exists is a name that help tells."""
+    with pytest.raises(SystemExit):
+        main(["emulate", "--help"])
+    words = set(capsys.readouterr().out.replace(".", " ").split())
+    names = {field.name for kind in (Fault, Switches) for field in msgspec.structs.fields(kind)}
+    assert names <= words
