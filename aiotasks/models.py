@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 import msgspec
@@ -12,6 +11,9 @@ import msgspec
 from aiotasks.errors import AiotasksError, InvalidArgument
 from aiotasks.limits import ANSWER_BYTES, QUERY_TIMEOUT
 from aiotasks.safety import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "Absence",
@@ -220,9 +222,7 @@ class TaskRef:
         try:
             token = msgspec.json.decode(text, type=_Token)
         except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
-            raise InvalidArgument(
-                f"token: given {escaped(text, 40)!r}, allowed: what Task.token() gave"
-            ) from error
+            raise InvalidArgument(f"token: given {escaped(text, 40)!r}, allowed: what Task.token() gave") from error
         if token.version != _TOKEN_VERSION:
             raise InvalidArgument(f"token: given version {token.version}, allowed: {_TOKEN_VERSION}")
         return cls(platform=token.platform, origin=token.origin, id=token.id, details=token.details)

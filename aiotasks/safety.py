@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 __all__ = ["Secret", "escaped", "is_loopback", "origin_of", "redacted_url"]
 
 _MASK: Final = "***"
-#: I-11. Longest excerpt of text from outside, in characters. Here and not in `limits`: the two know nothing of each other.
+#: I-11. Longest excerpt of text from outside, in characters. `limits` and this module know nothing of each other.
 EXCERPT: Final = 256
 
 
