@@ -13,7 +13,8 @@ async with labelbox.Client(api_key) as client:
 from aiotasks._runtime.client import BaseClient
 from aiotasks._runtime.decode import decoded, raise_for_status, retry_after
 from aiotasks._runtime.results import Pages, Results
-from aiotasks._runtime.scheduler import LaneStatistics, Scheduler, Statistics, current_scheduler
+from aiotasks._runtime.scheduler import Scheduler, current_scheduler
+from aiotasks._runtime.statistics import LaneStatistics, Statistics
 from aiotasks._runtime.task import Task
 from aiotasks._runtime.waiting import as_completed, wait_all
 from aiotasks.abc import Credential, PageSource, StatusSource, Transport

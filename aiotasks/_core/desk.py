@@ -105,6 +105,8 @@ class Desk:
             self.close(wait)
             self.reached(original, twin, error)
             return
+        if error is not None and wait.is_set:
+            wait.lose(record)
         if wait.is_each:
             wait.ready.append(record)
             self._tell(wait)

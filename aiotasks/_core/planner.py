@@ -64,7 +64,7 @@ from aiotasks.limits import (
 from aiotasks.models import Absence, Query, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from aiotasks.models import Account, Answer
 
@@ -118,8 +118,9 @@ class Planner:
         self._troubled: dict[Record, None] = {}
         #: Records nobody waits for, with the time from which their last query no longer matters.
         self._parked: deque[tuple[float, list[Record]]] = deque()
-        #: Records being given up, a slice per `due`.
+        #: Records being given up, and waits being ended, a slice per `due`.
         self._doomed: deque[tuple[list[Record], AiotasksError]] = deque()
+        self._ending: deque[tuple[list[Wait[Any]], AiotasksError]] = deque()
         self._flights: dict[Flight, None] = {}
         self._registered = 0
         self._now = NEVER
@@ -150,8 +151,7 @@ class Planner:
 
     def open_waits(self) -> list[Wait[Any]]:
         """Every open wait of a caller, once each."""
-        waits = (wait for record in self.records() for wait in record.open_waits())
-        return list(dict.fromkeys(wait.stands_for[0] if wait.stands_for else wait for wait in waits))
+        return _waits_on(self.records())
 
     def books(self) -> Iterator[tuple[Account, AccountBook]]:
         """Every account and what belongs to it."""
@@ -207,7 +207,7 @@ class Planner:
 
     def next_wakeup(self) -> float | None:
         """When `due` has something to do by the clock alone; None: not before something is fed."""
-        if self.desk.effects or self._doomed:
+        if self.desk.effects or self._doomed or self._ending:
             return self._now
         moments = (self.next_query(), self.desk.next_deadline())
         return min((moment for moment in moments if moment is not None), default=None)
@@ -683,10 +683,11 @@ class Planner:
         elif account in self._books:
             book = self._books[account]
             book.is_closed = True
-            self._doomed.append((list(book.records.values()), error))
+            # The waits and not the tasks: another client of the account may wait for these a moment later.
+            self._ending.append((_waits_on(book.records.values()), error))
 
     def _doom(self) -> None:
-        """Give up a slice of those whose account was refused or closed."""
+        """Give up a slice of those whose account was refused, and end one of the waits whose client is closed."""
         left = SLICE
         while self._doomed and left > 0:
             records, error = self._doomed[0]
@@ -697,6 +698,22 @@ class Planner:
                 self._give_up(record, error)
             if not records:
                 self._doomed.popleft()
+        while self._ending and left > 0:
+            waits, error = self._ending[0]
+            ending = waits[-left:]
+            del waits[-left:]
+            left -= len(ending)
+            for wait in ending:
+                if wait.is_open:
+                    self.desk.settle(wait, error)
+            if not waits:
+                self._ending.popleft()
+
+
+def _waits_on(records: Iterable[Record]) -> list[Wait[Any]]:
+    """The open waits of callers on any of `records`, once each."""
+    waits = (wait for record in records for wait in record.open_waits())
+    return list(dict.fromkeys(wait.stands_for[0] if wait.stands_for else wait for wait in waits))
 
 
 def _not_found(record: Record) -> TaskNotFound:

@@ -14,6 +14,9 @@ __all__ = ["Wait"]
 
 R = TypeVar("R")
 
+#: What most waits share, since an empty list each costs 56 bytes.
+_NOBODY: list[Any] = []
+
 
 class Wait(Generic[R]):
     """One caller's wait. The planner counts it down and closes it exactly once (I-02).
@@ -31,6 +34,7 @@ class Wait(Generic[R]):
         "is_listening",
         "is_open",
         "is_told",
+        "lost",
         "mirrors",
         "outcome",
         "ready",
@@ -72,6 +76,8 @@ class Wait(Generic[R]):
         #: Tasks of the set that have not ended for this wait.
         self.remaining = len(tasks)
         self.ready: deque[R] = deque()
+        #: Tasks of the set that cannot be asked about: they count as ended, though the jobs may go on.
+        self.lost: list[R] = _NOBODY
         #: Why it ended, where that is not the task's own end: a time-out, a closed scheduler, an unknown id.
         self.outcome: AiotasksError | None = None
         #: Number of the last query sent before it began: an answer to a later one is fresh. -1: not begun.
@@ -86,6 +92,12 @@ class Wait(Generic[R]):
     def is_set(self) -> bool:
         """Whether it waits for other than exactly one task."""
         return len(self.tasks) != 1
+
+    def lose(self, task: R) -> None:
+        """`task` of the set cannot be asked about."""
+        if self.lost is _NOBODY:
+            self.lost = []
+        self.lost.append(task)
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else f"ended: {self.outcome or 'as waited for'}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from aiotasks._core.cohorts import RECENTLY
+from aiotasks._core.lifecycle import copy_state
 from aiotasks._runtime import arguments
 from aiotasks._runtime.results import Results
 from aiotasks._runtime.scheduler import Scheduler, current_scheduler
@@ -117,12 +118,11 @@ class BaseClient:
 
         Another open client of the same account on the same scheduler takes its waits over.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._scheduler is not None:
-            self._scheduler.detach(self.account, self._transport)
-        await self._transport.aclose()
+        if not self._is_closed:
+            if self._scheduler is not None:
+                self._scheduler.detach(self.account, self._transport)
+            self._is_closed = True
+        await self._transport.aclose()  # by whoever comes, since the first may have been cancelled
 
     # --- tasks ------------------------------------------------------------------------------------------
 
@@ -175,6 +175,7 @@ class BaseClient:
             await known.refresh()
             if isinstance(known, choose(known.snapshot())):
                 return known
+            search = self._searches.get(id)  # somebody else may have begun one meanwhile
         if search is None:
             search = self._searches[id] = _Search(Task(self, id, source))
         search.callers += 1
@@ -187,6 +188,8 @@ class BaseClient:
         seen = search.stranger.snapshot()
         if search.found is None:
             search.found = self.open_task(choose(seen), id, source, seen)
+        else:
+            copy_state(search.found, search.stranger)  # a later caller has seen more
         return search.found  # type: ignore[return-value]  # every caller of one id brings the same `choose`
 
     def from_token(self, text: str) -> Task:
@@ -207,7 +210,7 @@ class BaseClient:
                 f"allowed: one of {here.platform} at {here.origin}"
             )
         task = self.revive(ref)
-        if task.cohort is None:
+        if self._known(task.id) is not task:  # else it is known when it was asked about
             task.asked_at = RECENTLY
         return task
 

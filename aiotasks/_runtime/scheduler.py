@@ -11,20 +11,21 @@ import asyncio
 import contextvars
 import os
 import random
+import warnings
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
-
-import attrs
 
 from aiotasks._core import events
 from aiotasks._core.cohorts import RECENTLY
 from aiotasks._core.planner import Planner
 from aiotasks._core.waits import Wait
+from aiotasks._runtime.statistics import Statistics, snapshot
 from aiotasks._runtime.turns import Turns
 from aiotasks.errors import (
     AiotasksError,
     AuthError,
     ForkedScheduler,
+    NetworkError,
     ProtocolError,
     SchedulerClosed,
     SchedulerCrashed,
@@ -34,15 +35,15 @@ from aiotasks.errors import (
 from aiotasks.limits import CLOSE_GRACE, CLOSE_HARD, MOST_TASKS, MOST_WAITS_PER_TASK, SLICE, TURN_SLICE
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Collection, Coroutine, Sequence
     from typing import Self
 
     from aiotasks._core.cohorts import Record
     from aiotasks._core.matching import Flight
     from aiotasks._runtime.transport import HttpTransport
-    from aiotasks.models import Account
+    from aiotasks.models import Account, Response
 
-__all__ = ["LaneStatistics", "Scheduler", "Statistics", "current_scheduler"]
+__all__ = ["Scheduler", "current_scheduler"]
 
 T = TypeVar("T")
 
@@ -53,57 +54,6 @@ class CallersWait(Wait[Any]):
     __slots__ = ("future",)
 
     future: asyncio.Future[None]
-
-
-@attrs.frozen(kw_only=True)
-class LaneStatistics:
-    """One source of the scheduler: the tasks that share queries."""
-
-    platform: str
-    origin: str
-    lane: str
-    tasks: int
-    cohorts: int
-    #: Ids per query that the source allows now.
-    batch_limit: int
-    #: Queries of its account in flight, and how many may be.
-    in_flight: int
-    in_flight_limit: int
-    #: Its account is not answering, or asked to be left alone: seconds until the next query, else 0.0.
-    away_seconds: float
-    #: The account's circuit is open: one probe at a time.
-    is_circuit_open: bool
-
-
-@attrs.frozen(kw_only=True)
-class Statistics:
-    """A snapshot of a scheduler. Counts run from its construction."""
-
-    #: Registered tasks, open waits, cohorts they are asked in, queries in flight: now.
-    tasks: int
-    waits: int
-    cohorts: int
-    in_flight: int
-    #: Seconds until the next query may start, at least 0.0; None when none is planned.
-    next_query_seconds: float | None
-    #: Queries sent, those that failed, and answers that equalled the last one.
-    requests: int
-    failures: int
-    unchanged: int
-    #: Task checks: each task once per query that names it.
-    checks: int
-    #: Waits begun, and waits that timed out.
-    waits_begun: int
-    timeouts: int
-    #: Rows of answers that nobody asked for, or that contradicted each other.
-    strays: int
-    #: How late queries were sent, in seconds, over the last 1,024: median, 99th percentile, worst.
-    lateness_p50: float
-    lateness_p99: float
-    lateness_max: float
-    #: Failed queries by class of error.
-    errors: dict[str, int]
-    sources: tuple[LaneStatistics, ...]
 
 
 class Scheduler:
@@ -172,37 +122,60 @@ class Scheduler:
         self._is_closing = self._planner.is_held = True
         self._closed = self._loop.create_future()
         try:
-            if self._queries:
-                await asyncio.wait(self._queries, timeout=CLOSE_GRACE)
+            try:
+                await self._ended(self._queries, CLOSE_GRACE)
+            finally:
+                owned = self._let_go(SchedulerClosed("the scheduler was closed; the remote jobs go on"))
+            await self._ended(owned, CLOSE_HARD)
         finally:
-            owned = self._end_all(SchedulerClosed("the scheduler was closed; the remote jobs go on"))
             self._closed.set_result(None)
-        if owned:
-            await asyncio.wait(owned, timeout=CLOSE_HARD)
 
-    def _end_all(self, error: AiotasksError) -> list[asyncio.Task[Any]]:
-        """End every wait and everything owned. -> the asyncio tasks that were cancelled."""
-        assert self._loop is not None
-        current = asyncio.current_task(self._loop)
-        roots = [self._root] if self._root is not None else []
-        owned = [task for task in (*roots, *self._queries, *self._children) if task is not current]
+    async def _ended(self, tasks: Collection[asyncio.Task[Any]], timeout: float) -> None:
+        """Wait until `tasks` have ended, apart from the one that asks."""
+        others = set(tasks) - {asyncio.current_task(self._loop)}
+        if others:
+            await asyncio.wait(others, timeout=timeout)
+
+    def _let_go(self, error: AiotasksError) -> list[asyncio.Task[Any]]:
+        """End every wait, and cancel every asyncio task that is owned but the running one. -> those cancelled."""
+        running = asyncio.current_task(self._loop)
+        roots = () if self._root is None else (self._root,)
+        owned = [task for task in (*roots, *self._queries, *self._children) if task is not running]
         for task in owned:
             task.cancel()
         if self._forgetter is not None:
             self._forgetter.cancel()
-        now = self._loop.time()
-        self._planner.is_held = True
-        self._planner.feed(events.Closed(error), now)
-        self._effects.extend(self._planner.due(now))
-        self._wake_all()
+        self._begin_anew(error)
         return owned
 
-    def _wake_all(self) -> None:
-        """Carry out what wakes somebody, at once: there will be no later."""
-        while self._effects:
-            effect = self._effects.popleft()
+    def _begin_anew(self, error: AiotasksError) -> None:
+        """End every wait, at once, and leave the planner for a new one that knows no task.
+
+        Goes by what the planner holds and has it decide nothing: it may be broken (F-45).
+        """
+        planner = self._planner
+        for effect in (*self._effects, *planner.desk.effects):
             if not isinstance(effect, events.Send):
                 _wake(effect.wait)
+        self._effects.clear()
+        for wait in planner.open_waits():
+            wait.is_open = False
+            wait.outcome = error
+            _wake(wait)
+        for record in planner.records():
+            if record.cohort is not None:
+                record.heard_at = max(record.heard_at, record.cohort.heard_at)
+            record.cohort = record.waits = None
+            record.asked_at = RECENTLY
+        self._planner = Planner(jitter=random.random)
+        self._planner.is_held = self._is_closing
+        self._planner.tally = planner.tally
+        self._planner.desk.waits, self._planner.desk.timeouts = planner.desk.waits, planner.desk.timeouts
+
+    def __del__(self) -> None:
+        if self._is_awake and not self._is_closing and self._pid == os.getpid():
+            # F-43: its loop was closed under it. One warning, and nothing raised.
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
 
     # --- where it lives ---------------------------------------------------------------------------------
 
@@ -213,31 +186,34 @@ class Scheduler:
             WrongLoop: another loop, or none, is running here.
             SchedulerClosed: it was closed.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise WrongLoop("a scheduler is used from inside a running event loop") from None
         if self._loop is None:
-            self._loop = loop
-            self._turns = Turns(loop)
-            self._pid = os.getpid()
-        self._check_place()
+            self._bind()
+        loop = self._check_place()
         if self._is_closing:
             raise SchedulerClosed("the scheduler is closed; construct another one")
         return loop
 
-    def _check_place(self) -> None:
+    def _bind(self) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise WrongLoop("a scheduler is used from inside a running event loop, with `await`") from None
+        self._turns = Turns(self._loop)
+        self._pid = os.getpid()
+
+    def _check_place(self) -> asyncio.AbstractEventLoop:
         if self._pid != os.getpid():
             raise ForkedScheduler("the scheduler lives in the parent process; construct one in this process")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if loop is not self._loop:
+        if loop is None or loop is not self._loop:
             raise WrongLoop(
                 "this scheduler, its clients and tasks belong to the event loop of their first await; "
                 "use a client of this loop, and Task.token() to hand a task over"
             )
+        return loop
 
     @property
     def is_usable(self) -> bool:
@@ -267,12 +243,14 @@ class Scheduler:
         transports = self._transports.get(account, [])
         if transport not in transports:
             return
+        self._check_place()
         transports.remove(transport)
-        if transports or self._loop is None or self._is_closing:
+        if transports:
             return
         del self._transports[account]
-        error = SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
-        self._feed(events.Closed(error, account))
+        if not self._is_closing:
+            error = SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
+            self._feed(events.Closed(error, account))
 
     def known(self, account: Account, id: Any) -> Record | None:
         """The registered task of that identity, if there is one."""
@@ -287,29 +265,22 @@ class Scheduler:
             SchedulerFull: more tasks, or waits on one of them, than the limit; nothing was registered.
         """
         loop = self.enter()
-        slices = range(0, max(1, len(tasks)), SLICE)
+        slices = [tasks] if len(tasks) <= SLICE else [tasks[i : i + SLICE] for i in range(0, len(tasks), SLICE)]
         newcomers = 0
-        for start in slices:
-            newcomers += self._checked(tasks[start : start + SLICE])
-            if start and self.turns.is_over:
+        for some in slices:
+            newcomers += _checked(some)
+            if len(slices) > 1 and self.turns.is_over:
                 await self.turns.next()
         if self._planner.tasks + newcomers > MOST_TASKS:
-            raise SchedulerFull(f"tasks: given {newcomers:,} new ones, allowed: {MOST_TASKS:,} in all")
+            raise SchedulerFull(
+                f"tasks: given {newcomers:,} new ones beside {self._planner.tasks:,}, allowed: {MOST_TASKS:,} in all"
+            )
         wait.future = loop.create_future()
-        for start in slices:
-            self._planner.feed(events.Watched(tasks[start : start + SLICE], wait), loop.time())
-            if start and self.turns.is_over:
-                self._nudge()
+        for some in slices:
+            self._planner.feed(events.Watched(some, wait), loop.time())
+            self._nudge()
+            if len(slices) > 1 and self.turns.is_over:
                 await self.turns.next()
-        self._nudge()
-
-    @staticmethod
-    def _checked(tasks: Sequence[Record]) -> int:
-        """How many of the tasks are not being asked about yet, once none has too many waits."""
-        for task in tasks:
-            if isinstance(task.waits, dict) and len(task.open_waits()) >= MOST_WAITS_PER_TASK:
-                raise SchedulerFull(f"task {task.id!r} has {MOST_WAITS_PER_TASK:,} waits, the most allowed")
-        return sum(task.cohort is None for task in tasks)
 
     def leave(self, wait: CallersWait) -> None:
         """The caller gave `wait` up, or is done with it."""
@@ -325,7 +296,7 @@ class Scheduler:
         """Have the root look at the planner again; start it if it is not there."""
         assert self._loop is not None
         if not self._is_awake:
-            if not self._planner.is_idle:
+            if not (self._planner.is_idle or self._is_closing):
                 if self._forgetter is not None:
                     self._forgetter.cancel()
                 self._is_awake = True  # before the start, which an eager task factory carries out at once
@@ -353,32 +324,26 @@ class Scheduler:
             await self._carry_out()
         except asyncio.CancelledError:
             # The loop shuts down, or `aclose` has ended everything already.
-            self._is_closing = True
-            self._end_all(SchedulerClosed("the event loop is shutting down; the remote jobs go on"))
+            self._is_closing, self._is_awake = True, False
+            self._let_go(SchedulerClosed("the event loop is shutting down; the remote jobs go on"))
             raise
+        except GeneratorExit:
+            raise  # the loop was closed under it, and with it every caller: nobody is left to be woken
         except BaseException as error:
             self._crash(error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            self._is_awake = False
-            self._root = None
+        self._is_awake = False
+        self._root = None
 
     def _crash(self, cause: BaseException) -> None:
         """A fault of ours: every wait hears of it, and the next one begins with a planner that is whole (F-45)."""
+        self._errors[SchedulerCrashed.__name__] += 1
         crash = SchedulerCrashed(f"the scheduler failed: {type(cause).__name__}: {cause}")
         crash.__cause__ = cause
-        self._wake_all()
-        for task in self._queries:
-            task.cancel()
-        self._planner, broken = Planner(jitter=random.random), self._planner
-        for wait in broken.open_waits():
-            wait.is_open = False
-            wait.outcome = crash
-            _wake(wait)
-        for record in broken.records():
-            record.cohort = record.waits = None
-            record.asked_at = RECENTLY
+        for query in self._queries:
+            query.cancel()
+        self._begin_anew(crash)
 
     async def _carry_out(self) -> None:
         assert self._loop is not None
@@ -433,96 +398,78 @@ class Scheduler:
         child.add_done_callback(self._queries.discard)
 
     async def _fly(self, flight: Flight) -> None:
+        """Send one query and feed what comes of it. However this ends, the flight has ended too."""
         assert self._loop is not None
-        at: float | None = None
+        planner, now = self._planner, self._loop.time
         try:
             transport = self._transport(flight.source.account)
             seen = transport.renewals
             try:
                 response = await transport.dispatch(flight.request)
-                at = self._loop.time()
-                await self._read(flight, response, at)
+                await self._read(planner, flight, response, now())
             except AuthError as error:
-                at = self._loop.time() if at is None else at
+                at = now()
                 await transport.renew(seen)  # at most once per refusal; whether it helped, the next query tells
-                self._fail(flight, error, at)
+                self._fail(planner, flight, error, at)
         except AiotasksError as error:
-            self._fail(flight, error, at)
+            self._fail(planner, flight, error, now())
+            account = flight.source.account
+            if isinstance(error, SchedulerClosed) and account not in self._transports:
+                planner.feed(events.Closed(error, account), now())  # waits that began while its client closed
         except Exception as error:  # noqa: BLE001 - a source may be anybody's code (F-39)
             failure = ProtocolError(f"the source failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
-            self._fail(flight, failure, at)
+            self._fail(planner, flight, failure, now())
+        except asyncio.CancelledError:
+            # By somebody else, or the loop shuts down: its tasks must not seem to be asked about for ever (I-02).
+            if not self._is_closing:
+                self._fail(planner, flight, NetworkError("the query was cancelled from outside"), now())
+                self._nudge()
+            raise
         self._nudge()
 
-    def _fail(self, flight: Flight, error: AiotasksError, at: float | None) -> None:
+    def _fail(self, planner: Planner, flight: Flight, error: AiotasksError, at: float) -> None:
         assert self._loop is not None
         self._errors[type(error).__name__] += 1
-        now = self._loop.time()
-        self._planner.feed(events.Failed(flight, error, now if at is None else at), now)
+        if planner is self._planner:  # else that one crashed, and this one knows nothing of the flight
+            planner.feed(events.Failed(flight, error, at), self._loop.time())
 
-    async def _read(self, flight: Flight, response: Any, at: float) -> None:
+    async def _read(self, planner: Planner, flight: Flight, response: Response, at: float) -> None:
         """Feed the answer block by block; the cohort stays in flight until the last one is applied."""
         assert self._loop is not None
         digest = hash(response.body) if flight.wants_digest and response.status == 200 else None
-        if digest is not None and self._planner.is_unchanged(flight, digest):
-            self._planner.feed(events.Landed(flight, at, digest, is_unchanged=True), at)
+        if digest is not None and planner.is_unchanged(flight, digest):
+            planner.feed(events.Landed(flight, at, digest, is_unchanged=True), at)
             return
         for answer in flight.source.read(flight.query, response):
-            self._planner.feed(events.Answered(flight, answer), self._loop.time())
+            planner.feed(events.Answered(flight, answer), self._loop.time())
             self._nudge()
             if self.turns.is_over:
                 await self.turns.next()
-        self._planner.feed(events.Landed(flight, at, digest), self._loop.time())
+        planner.feed(events.Landed(flight, at, digest), self._loop.time())
 
     def _transport(self, account: Account) -> HttpTransport:
         transports = self._transports.get(account)
-        if not transports:
-            raise SchedulerClosed("the client of this task was closed", platform=account.platform)
+        if transports is None:
+            raise SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
         return transports[-1]
 
     # --- looking in -------------------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
         """What it is doing: a snapshot that no longer changes. Costs time in proportion to cohorts, not tasks."""
-        planner, tally, desk = self._planner, self._planner.tally, self._planner.desk
         now = self._loop.time() if self._loop is not None else 0.0
-        lateness = sorted(self._lateness) or [0.0]
-        sources = tuple(
-            LaneStatistics(
-                platform=account.platform,
-                origin=account.origin,
-                lane=str(key),
-                tasks=sum(group.tasks for group in lane.groups.values()),
-                cohorts=sum(len(group.cohorts) for group in lane.groups.values()),
-                batch_limit=lane.source.batch_limit,
-                in_flight=book.throttle.in_flight,
-                in_flight_limit=book.throttle.limit,
-                away_seconds=max(0.0, book.throttle.blocked_until - now),
-                is_circuit_open=book.throttle.is_open,
-            )
-            for account, book in planner.books()
-            for key, lane in book.lanes.items()
-        )
-        next_query = planner.next_query()
-        return Statistics(
-            tasks=planner.tasks,
-            waits=desk.open,
-            cohorts=sum(source.cohorts for source in sources),
-            in_flight=planner.in_flight,
-            next_query_seconds=None if next_query is None else max(0.0, next_query - now),
-            requests=tally.requests,
-            failures=tally.failures,
-            unchanged=tally.unchanged,
-            checks=tally.checks,
-            waits_begun=desk.waits,
-            timeouts=desk.timeouts,
-            strays=tally.strays,
-            lateness_p50=lateness[len(lateness) // 2],
-            lateness_p99=lateness[min(len(lateness) - 1, len(lateness) * 99 // 100)],
-            lateness_max=lateness[-1],
-            errors=dict(self._errors),
-            sources=sources,
-        )
+        return snapshot(self._planner, self._lateness, self._errors, now)
+
+
+def _checked(tasks: Sequence[Record]) -> int:
+    """How many of the tasks are not being asked about yet, once none has too many waits."""
+    for task in tasks:
+        # The length alone counts waits that have ended: a look at each is for when it matters.
+        waits = task.waits
+        if isinstance(waits, dict) and len(waits) >= MOST_WAITS_PER_TASK <= len(task.open_waits()):
+            raise SchedulerFull(f"task {task.id!r} has {MOST_WAITS_PER_TASK:,} waits, the most allowed")
+    return sum(task.cohort is None for task in tasks)
 
 
 def _wake(wait: Wait[Any]) -> None:
@@ -551,8 +498,9 @@ def current_scheduler() -> Scheduler:
         raise WrongLoop("current_scheduler() is called from inside a running event loop") from None
     scheduler = _schedulers.get(loop)
     if scheduler is None or not scheduler.is_usable:
-        for known in [known for known in _schedulers if known.is_closed()]:
-            del _schedulers[known]
+        for known in list(_schedulers):  # a copy: other threads may have loops and schedulers of their own
+            if known.is_closed():
+                _schedulers.pop(known, None)
         scheduler = _schedulers[loop] = Scheduler()
         scheduler.enter()
     return scheduler

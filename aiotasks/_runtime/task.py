@@ -10,7 +10,7 @@ from aiotasks.errors import JobError, TaskCancelled, TaskFailed
 from aiotasks.models import Observation, State, TaskRef
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Mapping
     from typing import Self
 
     from aiotasks._runtime.client import BaseClient
@@ -76,7 +76,7 @@ class Task(Record):
     def next_check_at(self) -> float | None:
         """When it is to be asked about next, on the loop's clock; None while it is not waited for, or in flight."""
         cohort = self.cohort
-        if cohort is None or cohort.is_flying:
+        if cohort is None or cohort.is_flying or not self.open_waits():
             return None
         return max(cohort.due, cohort.group.lane.throttle.blocked_until)
 
@@ -175,7 +175,7 @@ class Task(Record):
         """
         await waiting.until_fresh(self)
 
-    def changes(self, *, check_frequency: float = 2.0) -> AsyncIterator[Observation]:
+    def changes(self, *, check_frequency: float = 2.0) -> AsyncGenerator[Observation, None]:
         """Each change of state or progress from now on, as an `Observation`; the last one is the job's end.
 
         The latest wins: a consumer slower than the checks misses what came in between, never the end. A task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiotasks._core.cohorts import Record
@@ -12,8 +13,9 @@ from aiotasks.errors import AiotasksError, InvalidArgument, WaitTimeout
 from aiotasks.limits import FLOOR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
+    from aiotasks._runtime.client import BaseClient
     from aiotasks._runtime.task import Task
     from aiotasks.models import Observation
 
@@ -77,7 +79,7 @@ async def wait_all(
     `last_error`. Costs no coroutine, future or timer per task.
 
     Args:
-        tasks: tasks of one scheduler; repetitions are waited for once.
+        tasks: tasks of one scheduler, copied at once; repetitions are waited for once.
         timeout_seconds: seconds to wait at most; None is no limit, 0 asks nothing.
         check_frequency: seconds between two checks of one task, at least 2.0.
 
@@ -86,16 +88,16 @@ async def wait_all(
 
     Raises:
         WaitTimeout: the time is up; `pending` has the tasks that had not ended.
-        SchedulerClosed: the scheduler was closed.
+        SchedulerClosed: the scheduler, or the client of one of the tasks, was closed.
         InvalidArgument, InvalidType, WrongLoop, SchedulerFull: wrong use; nothing was sent.
 
     Cancellation: ends this wait alone.
     """
     timeout, interval = arguments.timeout(timeout_seconds), arguments.frequency(check_frequency)
-    given, once = _of_one_scheduler(tasks)
+    given, once = arguments.distinct(tasks, Record)
     if not once:
         return given
-    scheduler = once[0].client.enter()
+    scheduler = _scheduler_of(once)
     if timeout == 0:
         if any(not task.is_final for task in once):
             raise _timed_out(once, 0.0)
@@ -107,38 +109,49 @@ async def wait_all(
     return given
 
 
-async def as_completed(
+def as_completed(
     tasks: Iterable[TaskT], timeout_seconds: float | None = None, check_frequency: float = 2.0
-) -> AsyncIterator[TaskT]:
+) -> AsyncGenerator[TaskT, None]:
     """Each of `tasks` once, as it ends: the same objects, in the order of their ends.
 
-    Arguments, errors and what counts as an end are those of `wait_all`. Costs O(1) per task, and no coroutine.
+        async for task in aiotasks.as_completed(tasks):
+            print(task.id, task.status)
+
+    Arguments, errors and what counts as an end are those of `wait_all`; the time runs from the first iteration.
+    Costs O(1) per task, and no coroutine.
 
     Cancellation, or leaving the loop: ends this wait alone.
     """
+    # Checked and copied when called, not at the first iteration (B-16).
     timeout, interval = arguments.timeout(timeout_seconds), arguments.frequency(check_frequency)
-    _, once = _of_one_scheduler(tasks)
-    if not once:
+    _, once = arguments.distinct(tasks, Record)
+    return _each(once, timeout, interval)
+
+
+async def _each(tasks: list[TaskT], timeout: float | None, interval: float) -> AsyncGenerator[TaskT, None]:
+    if not tasks:
         return
-    scheduler = once[0].client.enter()
+    scheduler = _scheduler_of(tasks)
     if timeout == 0:
-        for task in once:
+        for task in tasks:
             if task.is_final:
                 yield task
-        if any(not task.is_final for task in once):
-            raise _timed_out(once, 0.0)
+        if any(not task.is_final for task in tasks):
+            raise _timed_out(tasks, 0.0)
         return
-    wait = _wait(once, interval, timeout, is_each=True)
+    wait = _wait(tasks, interval, timeout, is_each=True)
     try:
         await scheduler.watch(wait.tasks, wait)
         while True:
             while wait.ready:
                 yield wait.ready.popleft()
+                if scheduler.turns.is_over:
+                    await scheduler.turns.next()  # thousands may be ready, and the loop has others
             if not wait.is_open:
                 break
             if wait.future.done():
                 _look_again(wait)
-            elif not wait.ready:
+            else:
                 await wait.future
     finally:
         scheduler.leave(wait)
@@ -168,23 +181,26 @@ def _look_again(wait: CallersWait) -> None:
     wait.future = wait.future.get_loop().create_future()
 
 
-def _of_one_scheduler(tasks: Iterable[TaskT]) -> tuple[list[TaskT], list[TaskT]]:
-    given, once = arguments.distinct(tasks, Record)
-    if len({id(client.scheduler) for client in {task.client for task in once}}) > 1:
+def _scheduler_of(tasks: list[TaskT]) -> Scheduler:
+    """The one scheduler of all of them, once every client is seen to be open."""
+    clients: set[BaseClient] = set(map(attrgetter("client"), tasks))
+    schedulers = {client.enter() for client in clients}
+    if len(schedulers) > 1:
         raise InvalidArgument("tasks: given tasks of several schedulers, allowed: those of one")
-    return given, once
+    return schedulers.pop()
 
 
 def _raised(wait: CallersWait, timeout: float | None) -> AiotasksError:
     """What the caller of an ended wait gets: made for it alone, since two raises of one error share a traceback."""
     assert wait.outcome is not None
     if isinstance(wait.outcome, WaitTimeout):
-        return _timed_out(wait.tasks, timeout or 0.0)
+        return _timed_out(wait.tasks, timeout or 0.0, wait.lost)
     return wait.outcome.fresh()
 
 
-def _timed_out(tasks: Any, timeout: float) -> WaitTimeout:
-    pending = [task for task in tasks if not task.is_final]
+def _timed_out(tasks: Any, timeout: float, lost: Iterable[Any] = ()) -> WaitTimeout:
+    unaskable = set(lost)
+    pending = [task for task in tasks if not task.is_final and task not in unaskable]
     if len(tasks) != 1:
         return WaitTimeout(
             f"{len(pending):,} of {len(tasks):,} tasks had not ended after {timeout:g} s",

@@ -93,7 +93,7 @@ class FakeClient(BaseClient):
     """A client of the fake platform."""
 
     def __init__(self, platform: FakePlatform, scheduler: Scheduler | None = None) -> None:
-        transport = HttpTransport(account=platform.account, credential=platform, exchanges=platform)
+        transport = HttpTransport(account=platform.account, credential=platform, exchanges=_Line(platform))
         super().__init__(account=platform.account, credential=platform, scheduler=scheduler, transport=transport)
         self._source = FakeSource(platform.account, platform.batch_limit)
         self._platform = platform
@@ -138,12 +138,10 @@ class FakePlatform:
         self.queries: list[tuple[float, list[str]]] = []
         #: Seconds between two queries that name one id.
         self.gaps: list[float] = []
-        self.is_closed = False
         self._asked: dict[str, float] = {}
 
     def client(self, scheduler: Scheduler | None = None) -> FakeClient:
-        """A client of this platform."""
-        self.is_closed = False
+        """A client of this platform; several are of one account."""
         return FakeClient(self, scheduler)
 
     def set(self, id: str, word: str, progress: float | None = None) -> None:
@@ -154,29 +152,16 @@ class FakePlatform:
         """When the job was asked about."""
         return [at for at, ids in self.queries if id in ids]
 
-    # --- as a credential and as what the transport sends over ---------------------------------------------
-
     def headers(self) -> Mapping[str, str]:
-        """No header: nobody listens."""
+        """As its clients' credential: no header, nobody looks."""
         return {}
 
     async def renew(self) -> bool:
-        """There is no other."""
+        """As its clients' credential: there is no other."""
         return False
 
-    def enter(self) -> None:
-        """Refuse what comes after closing."""
-        if self.is_closed:
-            raise SchedulerClosed("the fake platform's transport is closed")
-
-    def is_own(self, request: Request) -> bool:
-        """Every request is this platform's."""
-        return request.url.startswith(self.account.origin)
-
-    async def exchange(self, request: Request) -> Response:
-        """Answer one query, after the latency."""
-        self.enter()
-        ids = msgspec.json.decode(request.body or b"[]", type=list[str])
+    async def answer(self, ids: list[str]) -> Response:
+        """Take in one query and answer it, after the latency."""
         self._audit(ids)
         if self.latency:
             await asyncio.sleep(self.latency)
@@ -188,16 +173,36 @@ class FakePlatform:
         rows = [self.jobs[id] for id in ids if id in self.jobs]
         return said or Response(status=200, body=msgspec.json.encode(rows))
 
-    async def pause(self, seconds: float) -> None:
-        """Wait between two tries."""
-        await asyncio.sleep(seconds)
-
-    async def aclose(self) -> None:
-        """Nothing more is answered."""
-        self.is_closed = True
-
     def _audit(self, ids: list[str]) -> None:
         now = asyncio.get_running_loop().time()
         self.queries.append((now, ids))
         self.gaps += [now - self._asked[id] for id in ids if id in self._asked]
         self._asked.update(dict.fromkeys(ids, now))
+
+
+class _Line:
+    """One client's connection to the platform: what its transport sends over."""
+
+    def __init__(self, platform: FakePlatform) -> None:
+        self._platform = platform
+        self.is_closed = False
+
+    def enter(self) -> None:
+        if self.is_closed:
+            raise SchedulerClosed("the client of the fake platform is closed")
+
+    def is_own(self, request: Request) -> bool:
+        return request.url.startswith(self._platform.account.origin)
+
+    async def exchange(self, request: Request) -> Response:
+        self.enter()
+        response = await self._platform.answer(msgspec.json.decode(request.body or b"[]", type=list[str]))
+        self.enter()  # what closed meanwhile brings nothing more
+        return response
+
+    async def pause(self, seconds: float) -> None:
+        self.enter()
+        await asyncio.sleep(seconds)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
