@@ -183,7 +183,7 @@ class Inflater:
             if piece:
                 self._count(len(piece))
                 yield piece
-            if self._stream.eof:  # another member may follow; the first of a cut gzip file does not end
+            if self._stream.eof:  # a gzip body may have several members
                 block, self._stream, piece = self._stream.unused_data, None, b""
                 if block and not self._is_gzip:
                     raise ProtocolError("the answer goes on after the end of its compressed body")

@@ -931,3 +931,23 @@ def test_uvloop_gives_the_same_results():
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+# --- the scripted one ----------------------------------------------------------------------------------
+
+
+async def test_script_that_runs_out_says_so():
+    """A test that asks more than it scripted fails with words, not with a hang."""
+    transport = ScriptedTransport(in_turn(json_response(1)))
+    assert await transport.send(REPEATABLE, body) == b"1"
+    with pytest.raises(AssertionError, match="more often than the 1 times"):
+        await transport.send(REPEATABLE, body)
+    assert repr(transport) == "<ScriptedTransport test https://platform.test:443 open>"
+
+
+async def test_scripted_transport_closes_like_the_real_one():
+    """Use after closing is the same error."""
+    transport = ScriptedTransport(in_turn())
+    await transport.aclose()
+    with pytest.raises(SchedulerClosed):
+        await transport.send(REPEATABLE, body)
