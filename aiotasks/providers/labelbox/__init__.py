@@ -16,9 +16,10 @@ against the production service.
 from aiotasks.providers.labelbox.client import Client
 from aiotasks.providers.labelbox.dataset import Dataset
 from aiotasks.providers.labelbox.graphql import ResourceNotFoundError
+from aiotasks.providers.labelbox.kinds import DataUpsertTask, ExportTask
 from aiotasks.providers.labelbox.people import Organization, User
 from aiotasks.providers.labelbox.source import TaskStatuses
-from aiotasks.providers.labelbox.task import DataUpsertTask, ExportTask, Task
+from aiotasks.providers.labelbox.task import Task
 from aiotasks.providers.labelbox.upload import GlobalKey, UniqueId
 from aiotasks.providers.labelbox.wire import TaskStatus
 

@@ -22,9 +22,9 @@ from aiotasks.limits import LONGEST_ID
 from aiotasks.providers.labelbox import wire
 from aiotasks.providers.labelbox.dataset import Dataset
 from aiotasks.providers.labelbox.graphql import PLATFORM, ResourceNotFoundError, reader, request
+from aiotasks.providers.labelbox.kinds import kind_of
 from aiotasks.providers.labelbox.people import Organization, User
-from aiotasks.providers.labelbox.source import TaskStatuses
-from aiotasks.providers.labelbox.task import DataUpsertTask, Task, kind_of
+from aiotasks.providers.labelbox.source import statuses_of
 from aiotasks.providers.labelbox.upload import file_request, upload_request, uploaded_url
 from aiotasks.safety import is_loopback, is_odd_address
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiotasks import Observation, Scheduler, TaskRef
+    from aiotasks.providers.labelbox.task import Task
 
 __all__ = ["Client"]
 
@@ -148,7 +149,7 @@ class Client(BaseClient):
         """
         _checked_id("task_id", task_id)
         user = await self.get_user()
-        return await self.find_task(task_id, self._statuses(user.uid), _kind)
+        return await self.find_task(task_id, statuses_of(self, user.uid), _kind)
 
     async def cancel_task(self, task_id: str) -> bool:
         """Ask Labelbox to cancel a job. -> whether it took the request; the end comes later, as CANCELED.
@@ -186,20 +187,8 @@ class Client(BaseClient):
         user_id, type = ref.details.get("user"), ref.details.get("type")
         if not isinstance(type, str | None):
             raise InvalidArgument(f"token: given type {escaped(type, 40)!r}, allowed: text or none")
-        source = self._statuses(_checked_id("token", user_id))
+        source = statuses_of(self, _checked_id("token", user_id))
         return self.open_task(kind_of(type), _checked_id("token", ref.id), source)
-
-    def started(self, user_id: str, row: wire.TaskRow) -> DataUpsertTask:
-        """The handle on an import that was started just now."""
-        return self.open_task(DataUpsertTask, row.id, self._statuses(user_id), wire.observed(row), submitted=True)
-
-    def opened(self, user_id: str, row: wire.TaskRow) -> Task:
-        """The handle on a task out of a list."""
-        seen = wire.observed(row)
-        return self.open_task(_kind(seen), row.id, self._statuses(user_id), seen)
-
-    def _statuses(self, user_id: str) -> TaskStatuses:
-        return TaskStatuses(account=self.account, endpoint=self.endpoint, user_id=user_id)
 
     # --- anything else --------------------------------------------------------------------------------------
 

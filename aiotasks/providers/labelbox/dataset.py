@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiotasks import AiotasksError, AnswerError, InvalidArgument, InvalidType, SubmitUnknown, escaped
+from aiotasks.limits import TURN_SLICE
 from aiotasks.providers.labelbox import wire
 from aiotasks.providers.labelbox.graphql import PLATFORM, data_of, reader, request
+from aiotasks.providers.labelbox.kinds import DataUpsertTask
+from aiotasks.providers.labelbox.source import statuses_of
 from aiotasks.providers.labelbox.upload import (
     CHUNK_BYTES,
+    Draft,
     chunks,
-    draft,
     file_request,
     manifest,
+    many,
     upload_request,
     uploaded_url,
 )
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
 
     from aiotasks import Request, Response
     from aiotasks.providers.labelbox.client import Client
-    from aiotasks.providers.labelbox.task import DataUpsertTask
-    from aiotasks.providers.labelbox.upload import Draft
 
 __all__ = ["Dataset"]
 
@@ -82,7 +84,7 @@ class Dataset:
 
         **Source**: wire notes, section 8.1 [R].
         """
-        return await self._import(draft(items, self.uid, is_upsert=False), file_upload_thread_count)
+        return await self._import(items, file_upload_thread_count, is_upsert=False)
 
     async def upsert_data_rows(
         self, items: Iterable[Mapping[str, Any]], file_upload_thread_count: int = 20
@@ -96,7 +98,7 @@ class Dataset:
 
         Raises, cancellation: as for `create_data_rows`.
         """
-        return await self._import(draft(items, self.uid, is_upsert=True), file_upload_thread_count)
+        return await self._import(items, file_upload_thread_count, is_upsert=True)
 
     async def delete(self) -> None:
         """Delete the dataset. Deleting it twice does no harm."""
@@ -105,26 +107,35 @@ class Dataset:
 
     # --- how an import starts -----------------------------------------------------------------------------
 
-    async def _import(self, drafted: Draft, uploads_at_once: int) -> DataUpsertTask:
+    async def _import(self, items: Iterable[Any], uploads_at_once: int, *, is_upsert: bool) -> DataUpsertTask:
         if isinstance(uploads_at_once, bool) or not isinstance(uploads_at_once, int):
             raise InvalidType(
                 f"file_upload_thread_count: given {escaped(uploads_at_once, 40)}, allowed: a whole number"
             )
         if uploads_at_once < 1:
             raise InvalidArgument(f"file_upload_thread_count: given {uploads_at_once}, allowed: at least 1")
+        drafted = await self._drafted(many(items), is_upsert=is_upsert)
         endpoint = self.client.endpoint
         user = await self.client.get_user()  # before the submit, so that nothing can fail between it and its task
         rows = drafted.with_urls(await self._upload_files(drafted.paths, uploads_at_once))
         # Chunks are made one by one as others are sent, so that not all of them are in memory at once.
-        chunk_uris = await self._upload(
-            (upload_request(endpoint, chunk, filename="json_import.json") for chunk in chunks(rows, CHUNK_BYTES)),
-            uploads_at_once,
-        )
-        list_of_chunks = manifest(len(rows), chunk_uris)
+        files = (upload_request(endpoint, chunk, filename="json_import.json") for chunk in chunks(rows, CHUNK_BYTES))
+        list_of_chunks = manifest(len(rows), await self._upload(files, uploads_at_once))
         (uri,) = await self._upload([upload_request(endpoint, list_of_chunks, filename="manifest.json")], 1)
         submit = request(endpoint, wire.UPSERT_DATA_ROWS, {"manifestUri": uri}, is_repeatable=False)
         row = await self.client.transport.send(submit, _started)
-        return self.client.started(user.uid, row)
+        source = statuses_of(self.client, user.uid)
+        return self.client.open_task(DataUpsertTask, row.id, source, wire.observed(row), submitted=True)
+
+    async def _drafted(self, items: list[Any], *, is_upsert: bool) -> Draft:
+        """All items checked and encoded, in turns with whatever else runs on the loop: 5 us each add up."""
+        turns = self.client.enter().turns
+        drafted = Draft(self.uid, is_upsert)
+        for number, item in enumerate(items):
+            drafted.add(item)
+            if number % TURN_SLICE == TURN_SLICE - 1 and turns.is_over:
+                await turns.next()
+        return drafted
 
     async def _upload_files(self, paths: Sequence[str], at_once: int) -> list[str]:
         urls: list[str] = []

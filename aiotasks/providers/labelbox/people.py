@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiotasks.providers.labelbox import wire
-from aiotasks.providers.labelbox.listing import Order, TaskFilter, TaskPages, task_filter
+from aiotasks.providers.labelbox.kinds import kind_of
+from aiotasks.providers.labelbox.listing import Order, TaskPages, task_filter
+from aiotasks.providers.labelbox.source import statuses_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,7 +109,7 @@ class User:
         **Source**: wire notes, sections 3 and 6.3: documents as the SDK sends them [R]; what the server makes of
         filters and order is [I].
         """
-        wanted: TaskFilter = task_filter(
+        wanted = task_filter(
             status=status,
             type=type,
             name=name,
@@ -116,12 +118,12 @@ class User:
             order_by=order_by,
         )
 
+        client, source = self.client, statuses_of(self.client, self.uid)
+
+        def opened(row: wire.TaskRow) -> Task:
+            return client.open_task(kind_of(row.type), row.id, source, wire.observed(row))
+
         async def open() -> TaskPages[Task]:
-            return TaskPages(
-                endpoint=self.client.endpoint,
-                user_id=self.uid,
-                filter=wanted,
-                opened=lambda row: self.client.opened(self.uid, row),
-            )
+            return TaskPages(endpoint=client.endpoint, user_id=self.uid, filter=wanted, opened=opened)
 
         return self.client.results(open)

@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from aiotasks import Observation, Query, Request, Response
+    from aiotasks.providers.labelbox.client import Client
 
-__all__ = ["TaskStatuses", "Way", "Width"]
+__all__ = ["TaskStatuses", "Way", "Width", "statuses_of"]
 
 #: Rows of one page of `createdTasks`, as the SDK asks for [R]; the server's own maximum is unknown.
 MOST_IDS: Final = 100
@@ -184,8 +185,9 @@ class TaskStatuses:
     def _read_list(self, query: Query, response: Response) -> Answer:
         try:
             user, faults = _tasks_by_field(response)
-            if faults:
+            if faults and user.get("createdTasks") is None:
                 raise next(iter(faults.values()))
+            # Else single entries failed: which ones is not said, and asking for each that is left out will tell.
         except QueryTooLarge:
             raise
         except QueryRefused:
@@ -227,6 +229,11 @@ class TaskStatuses:
         """The fact that lets the width grow, when this query was as wide as allowed and there is room above."""
         width = self._width
         return (Accepted(len(query.ids)),) if len(query.ids) == width.limit > width.good else ()
+
+
+def statuses_of(client: Client, user_id: str) -> TaskStatuses:
+    """How that client asks about that user's tasks."""
+    return TaskStatuses(account=client.account, endpoint=client.endpoint, user_id=user_id)
 
 
 def _tasks_by_field(

@@ -13,7 +13,9 @@ from __future__ import annotations
 import math
 import mimetypes
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -26,7 +28,7 @@ from aiotasks.providers.labelbox.graphql import PLATFORM, Reply, data_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aiotasks import Response
+    from aiotasks import Response, UsageError
 
 __all__ = [
     "CHUNK_BYTES",
@@ -34,9 +36,9 @@ __all__ = [
     "GlobalKey",
     "UniqueId",
     "chunks",
-    "draft",
     "file_request",
     "manifest",
+    "many",
     "upload_request",
     "uploaded_url",
 ]
@@ -71,7 +73,7 @@ class GlobalKey:
     id_type: ClassVar[str] = "GKEY"
 
 
-_NEW_ROW: Final = {"type": "AUTO", "value": ""}
+_NEW_ROW: Final[Mapping[str, str]] = {"type": "AUTO", "value": ""}
 
 
 # --- fields ---------------------------------------------------------------------------------------------
@@ -146,13 +148,55 @@ _FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 # --- items ----------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
-class Draft:
-    """Items ready to go: as JSON and in order, but for those whose local file must be uploaded first."""
+class _Refused(Exception):
+    def __init__(self, field: str, given: str, allowed: str, kind: type[UsageError] = InvalidArgument) -> None:
+        super().__init__(f"{field}: given {given}, allowed: {allowed}")
+        self.kind = kind
 
-    rows: list[bytes]
-    #: Position -> the item whose `row_data` is a path.
-    files: dict[int, dict[str, Any]]
+
+def many(items: Any) -> list[Any]:
+    """The items as a list of our own (B-16).
+
+    Raises:
+        InvalidType: it is one item, or text, or nothing to go through.
+    """
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise InvalidType(f"items: given {type(items).__name__}, allowed: an iterable of mappings")
+    return list(items)
+
+
+@attrs.define
+class Draft:
+    """Items on their way, as JSON and in order.
+
+    Args:
+        dataset_id: the dataset they go to.
+        is_upsert: items may have a `key`, and need `row_data` only without one; text is no item.
+    """
+
+    dataset_id: str
+    is_upsert: bool
+    #: Each item as JSON; of one in `files`, as it was before the upload.
+    rows: list[bytes] = attrs.field(factory=list, init=False)
+    #: Position -> the item whose `row_data` is the path of a local file.
+    files: dict[int, dict[str, Any]] = attrs.field(factory=dict, init=False)
+
+    def add(self, given: Any) -> None:
+        """Check and encode one item: changes to it have no effect from here on.
+
+        Raises:
+            InvalidType, InvalidArgument: it is not allowed; the message names its place, as in
+                `items[3].global_key`.
+        """
+        position = len(self.rows)
+        try:
+            item = self._item(given)
+            encoded = _encoded(item)
+        except _Refused as refusal:
+            raise refusal.kind(f"items[{position}]{refusal}") from None
+        if _is_local_file(item["payload"].get("row_data")):
+            self.files[position] = item
+        self.rows.append(encoded)
 
     @property
     def paths(self) -> list[str]:
@@ -167,68 +211,50 @@ class Draft:
             rows[position] = msgspec.json.encode({**item, "payload": payload})
         return rows
 
+    def _item(self, given: Any) -> dict[str, Any]:
+        if isinstance(given, str) and not self.is_upsert:
+            if not _is_local_file(given):
+                raise _Refused("", escaped(repr(given), 80), "the path of a file, or a mapping")
+            given = {"row_data": given}
+        if not isinstance(given, Mapping):
+            raise _Refused("", type(given).__name__, "a mapping", InvalidType)
+        fields = {name: value for name, value in given.items() if value is not None}
+        identity = self._identity(fields.pop("key", None))
+        payload = {name: _checked(name, value) for name, value in fields.items()}
+        if identity is _NEW_ROW and "row_data" not in payload:
+            raise _Refused(".row_data", "none", "what the new data row is made of")
+        if not payload:
+            raise _Refused("", "nothing but a key", "at least one field to write")
+        payload["dataset_id"] = self.dataset_id
+        return {"id": identity, "payload": payload}
 
-def draft(items: Iterable[Any], dataset_id: str, *, is_upsert: bool) -> Draft:
-    """The items, checked and encoded: later changes to them have no effect (B-16).
-
-    Args:
-        items: mappings of field to value; when creating, also text: the paths of local files.
-        dataset_id: the dataset they go to.
-        is_upsert: items may have a `key`, and need `row_data` only without one.
-
-    Raises:
-        InvalidType, InvalidArgument: an item that is not allowed; the message names its place, as in
-            `items[3].global_key`.
-    """
-    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
-        raise InvalidType(f"items: given {type(items).__name__}, allowed: an iterable of mappings")
-    drafted = Draft([], {})
-    for position, given in enumerate(items):
-        place = f"items[{position}]"
-        item = _item(place, given, dataset_id, is_upsert=is_upsert)
-        if _is_local_file(item["payload"].get("row_data")):
-            drafted.files[position] = item
-        drafted.rows.append(_encoded(place, item))
-    return drafted
-
-
-def _item(place: str, given: Any, dataset_id: str, *, is_upsert: bool) -> dict[str, Any]:
-    if isinstance(given, str) and not is_upsert:
-        if not _is_local_file(given):
-            raise InvalidArgument(f"{place}: given {escaped(given, 80)!r}, allowed: the path of a file, or a mapping")
-        given = {"row_data": given}
-    if not isinstance(given, Mapping):
-        raise InvalidType(f"{place}: given {type(given).__name__}, allowed: a mapping")
-    fields = {name: value for name, value in given.items() if value is not None}
-    key = fields.pop("key", None)
-    payload = {name: _checked(f"{place}.{name}", name, value) for name, value in fields.items()}
-    if key is None and "row_data" not in payload:
-        raise InvalidArgument(f"{place}.row_data: missing, allowed: what the new data row is made of")
-    if not payload:
-        raise InvalidArgument(f"{place}: given nothing but a key, allowed: at least one field to write")
-    return {"id": _identity(place, key, is_upsert=is_upsert), "payload": {**payload, "dataset_id": dataset_id}}
+    def _identity(self, key: Any) -> Mapping[str, str]:
+        if key is None:
+            return _NEW_ROW
+        if not self.is_upsert:
+            raise _Refused(".key", "one", "none, as every item is a new data row")
+        if not isinstance(key, UniqueId | GlobalKey):
+            raise _Refused(".key", type(key).__name__, "UniqueId or GlobalKey", InvalidType)
+        return {"type": key.id_type, "value": key.key}
 
 
-def _checked(place: str, name: Any, value: Any) -> Any:
+def _checked(name: Any, value: Any) -> Any:
     check = _FIELDS.get(name)
     if check is None:
-        raise InvalidArgument(f"{escaped(place, 80)}: given an unknown field, allowed: {', '.join(sorted(_FIELDS))}")
+        raise _Refused(f".{escaped(name, 40)}", "an unknown field", ", ".join(sorted(_FIELDS)))
     try:
         return check(value)
     except TypeError as error:
-        raise InvalidType(f"{place}: given {type(value).__name__}, allowed: {error}") from None
+        raise _Refused(f".{name}", type(value).__name__, str(error), InvalidType) from None
     except ValueError as error:
-        raise InvalidArgument(f"{place}: given {escaped(repr(value), 80)}, allowed: {error}") from None
+        raise _Refused(f".{name}", escaped(repr(value), 80), str(error)) from None
 
 
-def _identity(place: str, key: Any, *, is_upsert: bool) -> dict[str, str]:
-    if key is None:
-        return _NEW_ROW
-    if not is_upsert:
-        raise InvalidArgument(f"{place}.key: given one, allowed: none, as every item is a new data row")
-    if not isinstance(key, UniqueId | GlobalKey):
-        raise InvalidType(f"{place}.key: given {type(key).__name__}, allowed: UniqueId or GlobalKey")
-    return {"type": key.id_type, "value": key.key}
+def _encoded(item: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(item)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _Refused("", f"what is no JSON ({escaped(error, 80)})", "values that JSON has") from None
 
 
 def _is_local_file(row_data: Any) -> bool:
@@ -236,28 +262,22 @@ def _is_local_file(row_data: Any) -> bool:
     return isinstance(row_data, str) and "://" not in row_data and os.path.isfile(row_data)
 
 
-def _encoded(place: str, item: Mapping[str, Any]) -> bytes:
-    try:
-        return msgspec.json.encode(item)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{place}: given what is no JSON ({escaped(error, 80)})") from None
-
-
 # --- files ----------------------------------------------------------------------------------------------
 
 
-def chunks(rows: Iterable[bytes], limit: int) -> Iterator[bytes]:
+def chunks(rows: Sequence[bytes], limit: int) -> Iterator[bytes]:
     """The rows as JSON lists of at most `limit` bytes each, in order; a longer row is a list by itself."""
-    batch: list[bytes] = []
-    size = 1  # the brackets, less the comma that the last row has not
-    for row in rows:
-        if batch and size + len(row) + 1 > limit:
-            yield b"[" + b",".join(batch) + b"]"
-            batch, size = [], 1
-        batch.append(row)
-        size += len(row) + 1
-    if batch:
-        yield b"[" + b",".join(batch) + b"]"
+    # Sums of lengths and a search in them: looking at 150,000 rows one by one would be felt on the loop.
+    sums = [0, *accumulate(map(len, rows))]
+    numbers = range(len(sums))
+    start = 0
+    while start < len(rows):
+        # Rows start to end take their own bytes, a comma less than there are rows, and two brackets.
+        room = sums[start] + start + limit - 1
+        end = bisect_right(numbers, room, lo=start, key=lambda number: sums[number] + number) - 1
+        end = max(end, start + 1)
+        yield b"[" + b",".join(rows[start:end]) + b"]"
+        start = end
 
 
 def manifest(item_count: int, chunk_uris: Sequence[str]) -> bytes:

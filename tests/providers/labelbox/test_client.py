@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from aiotasks import Account, InvalidArgument, InvalidType, State, UsageError
+from aiotasks import InvalidArgument, InvalidType, State, UsageError
 from aiotasks.providers.labelbox import Client, DataUpsertTask, ExportTask, Task
-from aiotasks.providers.labelbox.task import kind_of
+from aiotasks.providers.labelbox.kinds import kind_of
+from aiotasks.providers.labelbox.source import statuses_of
 
 KEY = "canary-key-71f2"
 
@@ -144,7 +145,7 @@ def test_type_chooses_the_class(type: Any, kind: Any) -> None:
 
 
 def token(client: Client, kind: type[Task], id: str = "t1") -> str:
-    return client.open_task(kind, id, client._statuses("u1")).token()
+    return client.open_task(kind, id, statuses_of(client, "u1")).token()
 
 
 def test_token_gives_the_task_back() -> None:
@@ -179,12 +180,13 @@ def test_token_of_another_origin_is_refused() -> None:
 
 
 def test_fields_are_none_before_anything_was_heard() -> None:
-    """A task out of a token knows its id, and says so of nothing else."""
-    task = Client(KEY).from_token(token(Client(KEY), DataUpsertTask))
-    assert isinstance(task, Task)
-    fields = ("name", "type", "metadata", "completion_percentage", "created_at", "updated_at", "result_url")
+    """A task out of a token knows its id and what its class tells, and says so of nothing else."""
+    text = token(Client(KEY), DataUpsertTask)
+    task = Client(KEY).from_token(text)
+    assert isinstance(task, DataUpsertTask)
+    assert (task.type, task.token()) == ("adv-upsert-data-rows", text)
+    fields = ("name", "metadata", "completion_percentage", "created_at", "updated_at", "result_url")
 
     assert [getattr(task, field) for field in fields] == [None] * len(fields)
     assert task.status is None
     assert task.status_as_enum.name == "Unknown"
-    assert Account  # the account is what tokens carry no key of

@@ -21,6 +21,7 @@ from aiotasks import (
     QueryTooLarge,
     RateLimited,
     Response,
+    ServerError,
     TooLarge,
 )
 from aiotasks.providers.labelbox.source import TaskStatuses, Way, Width, alias_document
@@ -193,6 +194,19 @@ def test_tasks_that_a_list_leaves_out_are_suspect() -> None:
 
     assert [r.id for r in found.rows] == ["t1"]
     assert (found.missing, found.absence) == ((), Absence.SUSPECT)
+
+
+@pytest.mark.covers("F-24")
+def test_error_inside_of_a_list_leaves_its_entry_out() -> None:
+    """An entry that failed is null, and its task suspect; a list that failed as a whole is an error."""
+    errors = [error("INTERNAL_SERVER_ERROR", "user", "createdTasks", 1)]
+
+    found = read(LISTS, ids(3), answer({"createdTasks": [row("t0"), None, row("t2")]}, errors))
+
+    assert [r.id for r in found.rows] == ["t0", "t2"]
+    assert found.absence is Absence.SUSPECT
+    with pytest.raises(ServerError):
+        read(LISTS, ids(3), answer({"createdTasks": None}, [error("INTERNAL_SERVER_ERROR", "user", "createdTasks")]))
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"data": {"user": {"a0": [{"id"', b'{"data": 3}', b"\xff{}"])

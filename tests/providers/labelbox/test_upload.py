@@ -11,12 +11,13 @@ import pytest
 from aiotasks import InvalidArgument, InvalidType, ProtocolError, Response, UsageError
 from aiotasks.limits import PAGE_TIMEOUT
 from aiotasks.providers.labelbox.upload import (
+    Draft,
     GlobalKey,
     UniqueId,
     chunks,
-    draft,
     file_request,
     manifest,
+    many,
     upload_request,
     uploaded_url,
 )
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 ENDPOINT = "https://api.example/graphql"
 URL = "https://images.example/1.jpg"
+
+
+def draft(items: Any, dataset_id: str, *, is_upsert: bool) -> Draft:
+    drafted = Draft(dataset_id, is_upsert)
+    for item in many(items):
+        drafted.add(item)
+    return drafted
 
 
 def created(*items: Any) -> list[Any]:
@@ -86,11 +94,11 @@ def test_upsert_without_key_creates() -> None:
 @pytest.mark.parametrize(
     ("item", "kind", "text"),
     [
-        ({}, InvalidArgument, "items[1].row_data: missing"),
-        ({"global_key": "g"}, InvalidArgument, "items[1].row_data: missing"),
+        ({}, InvalidArgument, "items[1].row_data: given none"),
+        ({"global_key": "g"}, InvalidArgument, "items[1].row_data: given none"),
         ({"row_data": ""}, InvalidArgument, "items[1].row_data: given"),
         ({"row_data": {}}, InvalidArgument, "items[1].row_data: given"),
-        ({"row_data": None}, InvalidArgument, "items[1].row_data: missing"),
+        ({"row_data": None}, InvalidArgument, "items[1].row_data: given none"),
         ({"row_data": 7}, InvalidType, "items[1].row_data: given int"),
         ({"row_data": b"bytes"}, InvalidType, "items[1].row_data: given bytes"),
         ({"row_data": "s3://bucket/x"}, InvalidArgument, "items[1].row_data: given"),
@@ -136,7 +144,7 @@ def test_item_that_is_not_allowed_is_refused_by_its_place(item: Any, kind: type[
         ({"key": GlobalKey("g")}, InvalidArgument, "items[0]: given nothing but a key"),
         ({"key": GlobalKey("g"), "external_id": None}, InvalidArgument, "items[0]: given nothing but a key"),
         ({"key": "g", "external_id": "e"}, InvalidType, "items[0].key: given str"),
-        ({"external_id": "e"}, InvalidArgument, "items[0].row_data: missing"),
+        ({"external_id": "e"}, InvalidArgument, "items[0].row_data: given none"),
         ("file.jpg", InvalidType, "items[0]: given str"),
     ],
 )

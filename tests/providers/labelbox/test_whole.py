@@ -645,13 +645,14 @@ async def test_server_that_cuts_lists_short_is_asked_under_aliases(labelbox: Sta
     assert emulator.audit()["violations"] == 0
 
 
+@pytest.mark.parametrize("id_in", [True, False])
 @pytest.mark.covers("F-24")
-async def test_error_of_one_task_leaves_the_others(labelbox: Start) -> None:
+async def test_error_of_one_task_leaves_the_others(labelbox: Start, *, id_in: bool) -> None:
     """An entry that fails beside good data concerns its task alone."""
     emulator, client = await labelbox()
     known = ids(emulator.create_tasks(count=10, duration=5.0))
     tasks = await asyncio.gather(*(client.get_task_by_id(id) for id in known))
-    emulator.fault(id_in=False, failing=[known[3]], failing_code="AUTHORIZATION_ERROR")
+    emulator.fault(id_in=id_in, failing=[known[3]], failing_code="AUTHORIZATION_ERROR")
 
     await wait_all(tasks, timeout_seconds=60)
 
