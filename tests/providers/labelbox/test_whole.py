@@ -695,3 +695,42 @@ async def test_unknown_word_is_not_the_end(labelbox: Start) -> None:
 
     assert await task.wait_for("PAUSED", timeout_seconds=30) == "PAUSED"
     assert (task.state, task.is_done, task.status_as_enum) == (State.UNKNOWN, False, TaskStatus.Unknown)
+
+
+# --- odds and ends ---------------------------------------------------------------------
+
+
+async def test_file_and_bytes_can_be_uploaded(labelbox: Start, tmp_path: Path) -> None:
+    """Both give the URL that the upload has."""
+    _, client = await labelbox()
+    path = tmp_path / "a.txt"
+    path.write_text("text")
+
+    assert (await client.upload_file(str(path))).startswith("http://127.0.0.1")
+    assert (await client.upload_data(b"bytes", "b.bin", "application/octet-stream")).startswith("http://127.0.0.1")
+    with pytest.raises(TypeError, match="content: given str"):
+        await client.upload_data("text")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("type", ["adv-upsert-data-rows", "export-data-rows", "send-to-annotate"])
+async def test_older_name_of_waiting_waits(labelbox: Start, type: str) -> None:
+    """`wait_until_done` is `wait_till_done`."""
+    emulator, client = await labelbox()
+    (id,) = ids(emulator.create_tasks(type=type, duration=5.0))
+    task = await client.get_task_by_id(id)
+
+    await task.wait_until_done()
+
+    assert task.is_done
+
+
+@pytest.mark.parametrize(
+    ("result", "details"), [("not JSON", ["not JSON"]), ('["a", "b"]', ["a", "b"]), (None, []), ("3", [3])]
+)
+async def test_embedded_error_of_any_shape_is_a_list(labelbox: Start, result: Any, details: list[Any]) -> None:
+    """Whatever the server puts into `result` of a failed task, `errors` is a list of it."""
+    emulator, client = await labelbox()
+    (id,) = ids(emulator.create_tasks(type="send-to-annotate", status="FAILED", shown={"result": result}))
+    task = await client.get_task_by_id(id)
+
+    assert await task.errors == details
