@@ -185,9 +185,14 @@ class HttpTransport:
             response = await self._authorised(request)
         if response.status >= 500:
             raise_for_status(response, platform=self._account.platform)
-        if len(response.body) > DECODE_ON_LOOP_BYTES:
-            return await asyncio.to_thread(read, response)
-        return read(response)
+        try:
+            if len(response.body) > DECODE_ON_LOOP_BYTES:
+                return await asyncio.to_thread(read, response)
+            return read(response)
+        except AnswerError as error:
+            if _is_settled_by(request, error):
+                raise
+            raise self._unknown(error) from error
 
     async def _authorised(self, request: Request) -> Response:
         """The answer, after one renewal of the credential if that is what it takes."""
@@ -240,12 +245,16 @@ class HttpTransport:
         try:
             return await self._exchanges.exchange(request)
         except (NetworkError, AnswerError) as error:
-            if request.is_repeatable or isinstance(error, RefusedUrl) or not getattr(error, "is_sent", True):
+            if _is_settled_by(request, error):
                 raise
-            raise SubmitUnknown(
-                f"no usable answer to a request that is not sent twice: {error}",
-                platform=self._account.platform,
-            ) from error
+            raise self._unknown(error) from error
+
+    def _unknown(self, error: NetworkError | AnswerError) -> SubmitUnknown:
+        return SubmitUnknown(
+            f"no usable answer to a request that is not sent twice: {error}",
+            platform=self._account.platform,
+            http_status=error.http_status,
+        )
 
     async def send_many(
         self, requests: Iterable[Request], read: Callable[[Response], T], *, limit: int = SENDS_AT_ONCE
@@ -287,6 +296,11 @@ class HttpTransport:
                 results[index] = await self.send(request, read)
             except AiotasksError as error:
                 results[index] = error
+
+
+def _is_settled_by(request: Request, error: NetworkError | AnswerError) -> bool:
+    """Whether `error` says it all: no submit may have been executed whose answer is lost or makes no sense."""
+    return request.is_repeatable or isinstance(error, RefusedUrl) or not getattr(error, "is_sent", True)
 
 
 def _is_worth_repeating(request: Request, error: AiotasksError) -> bool:

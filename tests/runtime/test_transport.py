@@ -20,6 +20,7 @@ from aiotasks.errors import (
     AiotasksError,
     AnswerTooLarge,
     AuthError,
+    DecodeError,
     InvalidArgument,
     InvalidType,
     NetworkError,
@@ -625,6 +626,19 @@ async def test_submit_with_a_spoilt_answer_is_unknown_too(fault: AiotasksError):
     transport = ScriptedTransport(in_turn(fault))
     with pytest.raises(SubmitUnknown):
         await transport.send(SUBMIT, body)
+
+
+@pytest.mark.covers("F-25", "B-56")
+async def test_submit_whose_answer_makes_no_sense_is_unknown_too():
+    """An answer that `read` cannot use says neither yes nor no."""
+
+    def read(response: Response) -> None:
+        raise DecodeError("no id in it")
+
+    transport = ScriptedTransport(in_turn(json_response({})))
+    with pytest.raises(SubmitUnknown) as caught:
+        await transport.send(SUBMIT, read)
+    assert isinstance(caught.value.__cause__, DecodeError)
 
 
 @pytest.mark.covers("F-25")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiotasks import AiotasksError, AnswerError, InvalidArgument, InvalidType, SubmitUnknown, escaped
+from aiotasks import AiotasksError, InvalidArgument, InvalidType, ProtocolError, escaped
 from aiotasks.limits import TURN_SLICE
 from aiotasks.providers.labelbox import wire
 from aiotasks.providers.labelbox.graphql import PLATFORM, data_of, reader, request
@@ -162,18 +162,7 @@ class Dataset:
 
 def _started(response: Response) -> wire.TaskRow:
     """The new task. An answer without one leaves open whether there is one (B-56)."""
-    try:
-        row = data_of(response, wire.STARTED).task
-    except AnswerError as error:
-        raise _unknown(response) from error
+    row = data_of(response, wire.STARTED).task
     if row is None or not row.id:
-        raise _unknown(response)
+        raise ProtocolError("the answer names no task", platform=PLATFORM, http_status=response.status)
     return row
-
-
-def _unknown(response: Response) -> SubmitUnknown:
-    return SubmitUnknown(
-        "labelbox: the answer to the import names no task; it may or may not have been started",
-        platform=PLATFORM,
-        http_status=response.status,
-    )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from aiotasks import AuthError, InvalidArgument, QueryRefused, Response, SubmitUnknown
+from aiotasks import AuthError, InvalidArgument, QueryRefused, Request, Response, SubmitUnknown
 from aiotasks.providers.labelbox.dataset import _started
+from aiotasks.testing import ScriptedTransport, in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,10 +46,11 @@ def test_started_import_is_the_row_of_its_task() -> None:
     ],
 )
 @pytest.mark.covers("B-56")
-def test_answer_without_a_task_leaves_it_open_whether_there_is_one(body: Any) -> None:
+async def test_answer_without_a_task_leaves_it_open_whether_there_is_one(body: Any) -> None:
     """The import may have been started: the caller is told so, and not that it was not."""
+    transport = ScriptedTransport(in_turn(answer(body)))
     with pytest.raises(SubmitUnknown):
-        _started(answer(body))
+        await transport.send(Request(url="https://api.example:443/graphql", body=b"{}"), _started)
 
 
 @pytest.mark.parametrize(
