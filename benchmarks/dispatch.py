@@ -1,6 +1,6 @@
 """What one dispatch costs beyond bare aiohttp: client CPU per request, sequential, one kept-alive connection.
 
-    python -m benchmarks.dispatch [--requests 5000] [--rounds 5] [--uvloop]
+    python benchmarks/dispatch.py [--requests 5000] [--rounds 5] [--uvloop] [--quick]
 
 The server is a process of its own, so that its CPU does not count. Ways take turns in every round; the least of
 their rounds is given, since noise of a shared machine only ever adds.
@@ -17,7 +17,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import aiohttp
-import uvloop
 from yarl import URL
 
 from aiotasks._runtime.transport import HttpTransport
@@ -103,7 +102,8 @@ async def _measure(origin: str, requests: int, rounds: int) -> dict[str, float]:
             for name, way in ways.items():
                 least[name] = min(least[name], await _microseconds(way, requests))
     await transport.aclose()
-    return {f"{name}_us": round(value, 1) for name, value in least.items()}
+    figures = {f"{name}_us": round(value, 1) for name, value in least.items()}
+    return {**figures, "ratio_to_aiohttp": round(least["dispatch"] / least["aiohttp"], 3)}
 
 
 def main() -> None:
@@ -111,13 +111,20 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--uvloop", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="few requests: shows that it runs, not how fast")
     options = parser.parse_args()
+    if options.quick:
+        options.requests, options.rounds = 500, 2
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     server = context.Process(target=_serve, args=(there,), daemon=True)
     server.start()
     try:
-        factory = uvloop.new_event_loop if options.uvloop else None
+        factory = None
+        if options.uvloop:
+            import uvloop  # an extra that only this option needs
+
+            factory = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
             figures = runner.run(_measure(f"http://127.0.0.1:{here.recv()}", options.requests, options.rounds))
     finally:
