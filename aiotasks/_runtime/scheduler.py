@@ -32,7 +32,7 @@ from aiotasks.errors import (
     SchedulerFull,
     WrongLoop,
 )
-from aiotasks.limits import CLOSE_GRACE, CLOSE_HARD, MOST_TASKS, MOST_WAITS_PER_TASK, SLICE, TURN_SLICE
+from aiotasks.limits import CLOSE_GRACE, CLOSE_HARD, MOST_TASKS, MOST_WAITS_PER_TASK, TURN_SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Sequence
@@ -81,7 +81,7 @@ class Scheduler:
         self._children: set[asyncio.Task[Any]] = set()
         #: Effects that the planner decided and the root has yet to carry out.
         self._effects: deque[events.Effect] = deque()
-        self._sleeper: asyncio.Future[None] | None = None
+        self._sleeper: asyncio.Future[float] | None = None
         self._forgetter: asyncio.TimerHandle | None = None
         self._transports: dict[Account, list[HttpTransport]] = {}
         self._lateness: deque[float] = deque(maxlen=1024)
@@ -265,11 +265,13 @@ class Scheduler:
             SchedulerFull: more tasks, or waits on one of them, than the limit; nothing was registered.
         """
         loop = self.enter()
-        slices = [tasks] if len(tasks) <= SLICE else [tasks[i : i + SLICE] for i in range(0, len(tasks), SLICE)]
+        count = len(tasks)
+        is_long = count > TURN_SLICE
+        slices = [tasks[i : i + TURN_SLICE] for i in range(0, count, TURN_SLICE)] if is_long else [tasks]
         newcomers = 0
         for some in slices:
             newcomers += _checked(some)
-            if len(slices) > 1 and self.turns.is_over:
+            if is_long and self.turns.is_over:
                 await self.turns.next()
         if self._planner.tasks + newcomers > MOST_TASKS:
             raise SchedulerFull(
@@ -279,7 +281,7 @@ class Scheduler:
         for some in slices:
             self._planner.feed(events.Watched(some, wait), loop.time())
             self._nudge()
-            if len(slices) > 1 and self.turns.is_over:
+            if is_long and self.turns.is_over:
                 await self.turns.next()
 
     def leave(self, wait: CallersWait) -> None:
@@ -301,8 +303,8 @@ class Scheduler:
                     self._forgetter.cancel()
                 self._is_awake = True  # before the start, which an eager task factory carries out at once
                 self._root = self._start(self._run(), name="aiotasks scheduler")
-        elif self._sleeper is not None and not self._sleeper.done():
-            self._sleeper.set_result(None)
+        elif self._sleeper is not None:
+            _wake_root(self._sleeper, 0.0)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` as a child that `aclose` ends."""
@@ -347,41 +349,46 @@ class Scheduler:
 
     async def _carry_out(self) -> None:
         assert self._loop is not None
-        planner, turns = self._planner, self.turns
+        planner, turns, now = self._planner, self.turns, self._loop.time()
         while True:
-            self._effects.extend(planner.due(self._loop.time()))
+            self._effects.extend(planner.due(now))
             while self._effects:
-                match effect := self._effects.popleft():
-                    case events.Send(flight, due):
-                        self._lateness.append(max(0.0, self._loop.time() - due))
-                        self._launch(flight)
-                    case events.Settle(wait) | events.Tell(wait):
-                        _wake(wait)
-                    case _:
-                        assert_never(effect)
-                if len(self._effects) % TURN_SLICE == 0 and turns.is_over:
-                    await turns.next()
+                for _ in range(min(TURN_SLICE, len(self._effects))):
+                    match effect := self._effects.popleft():
+                        case events.Send(flight, due):
+                            self._lateness.append(max(0.0, self._loop.time() - due))
+                            self._launch(flight)
+                        case events.Settle(wait) | events.Tell(wait):
+                            _wake(wait)
+                        case _:
+                            assert_never(effect)
+                if self._effects:
+                    await turns.next()  # whoever was woken has work to do as well, all of it in the next pass
             while planner.is_idle and planner.tidy():
                 if turns.is_over:
                     await turns.next()
             if planner.is_idle:
                 break
-            await self._sleep_until(planner.next_wakeup())
+            now = await self._sleep_until(planner.next_wakeup())
         self._forget_later()
 
-    async def _sleep_until(self, moment: float | None) -> None:
+    async def _sleep_until(self, moment: float | None) -> float:
+        """Sleep until `moment`, or until nudged. -> the time."""
         assert self._loop is not None
         if moment is not None and moment <= self._loop.time():
             await self.turns.next()  # more at once: but others first
-            return
+            return self._loop.time()
         self._sleeper = self._loop.create_future()
-        timer = self._loop.call_at(moment, _wake_future, self._sleeper) if moment is not None else None
+        timer = self._loop.call_at(moment, _wake_root, self._sleeper, moment) if moment is not None else None
         try:
-            await self._sleeper
+            # A timer may fire earlier than asked, by less than the clock can tell; going by the clock alone the
+            # root would find nothing due, ask for the same moment again, and spin until the clock moves.
+            reached = await self._sleeper
         finally:
             self._sleeper = None
             if timer is not None:
                 timer.cancel()
+        return max(reached, self._loop.time())
 
     def _forget_later(self) -> None:
         """The root is about to end; what is parked is let go of when its last query no longer matters."""
@@ -441,11 +448,15 @@ class Scheduler:
         if digest is not None and planner.is_unchanged(flight, digest):
             planner.feed(events.Landed(flight, at, digest, is_unchanged=True), at)
             return
-        for answer in flight.source.read(flight.query, response):
+        answers = flight.source.read(flight.query, response)
+        while True:
+            if self.turns.is_over:  # before the first block too: many answers may land in one pass
+                await self.turns.next()
+            answer = next(answers, None)
+            if answer is None:
+                break
             planner.feed(events.Answered(flight, answer), self._loop.time())
             self._nudge()
-            if self.turns.is_over:
-                await self.turns.next()
         planner.feed(events.Landed(flight, at, digest), self._loop.time())
 
     def _transport(self, account: Account) -> HttpTransport:
@@ -474,12 +485,13 @@ def _checked(tasks: Sequence[Record]) -> int:
 
 def _wake(wait: Wait[Any]) -> None:
     assert isinstance(wait, CallersWait)
-    _wake_future(wait.future)
+    if not wait.future.done():
+        wait.future.set_result(None)
 
 
-def _wake_future(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _wake_root(sleeper: asyncio.Future[float], reached: float) -> None:
+    if not sleeper.done():
+        sleeper.set_result(reached)
 
 
 #: The one piece of global state: each loop's shared scheduler. It goes when another is made after the loop closed.

@@ -3,4 +3,12 @@
 from aiotasks.testing.platform import FakeClient, FakePlatform, FakeSource, FakeTask
 from aiotasks.testing.transport import ScriptedTransport, in_turn, json_response
 
-__all__ = ["FakeClient", "FakePlatform", "FakeSource", "FakeTask", "ScriptedTransport", "in_turn", "json_response"]
+__all__ = [
+    "FakeClient",
+    "FakePlatform",
+    "FakeSource",
+    "FakeTask",
+    "ScriptedTransport",
+    "in_turn",
+    "json_response",
+]

@@ -1,4 +1,4 @@
-"""Transports that are closed whatever a test does, and names that resolve to what a test says."""
+"""Transports that are closed whatever a test does, names that resolve to what a test says, and no survivors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import pytest
 
 from aiotasks._runtime.transport import HttpTransport
 from aiotasks.models import Account
+from aiotasks.testing import FakePlatform
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from aiotasks.testing import FakeClient
 
 TOKEN = "canary-credential-5d1e"
 
@@ -43,6 +46,30 @@ class Renewable:
             return False
         self.number += 1
         return True
+
+
+@pytest.fixture(autouse=True)
+async def no_survivors() -> AsyncIterator[None]:
+    """Fails a test that leaves an asyncio task of the library behind (I-09)."""
+    yield
+    for _ in range(5):  # what has just been cancelled may end
+        await asyncio.sleep(0)
+    survivors = [task for task in asyncio.all_tasks() if task.get_name().startswith("aiotasks")]
+    for task in survivors:
+        task.cancel()
+    assert not survivors
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+@pytest.fixture
+async def client(platform: FakePlatform) -> AsyncIterator[FakeClient]:
+    """A client of `platform` on the loop's shared scheduler."""
+    async with platform.client() as client:
+        yield client
 
 
 @pytest.fixture
