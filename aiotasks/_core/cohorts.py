@@ -1,4 +1,4 @@
-"""Who is asked together: records, cohorts, groups and lanes.
+"""Who is asked together: records, cohorts, groups and lanes, and the bookkeeping of who is where.
 
 A *lane* is what may share one query; a *group* is its tasks of one interval; a *cohort* is up to `batch_limit`
 tasks of one group that are due together. A cohort is scheduled as one thing, so a check costs nothing per task.
@@ -14,11 +14,10 @@ Rules, with the reason for each:
 - `asked_end` is one number for all members, the latest over them. It can only be too late, never too early, so
   the two-second rule (I-01) needs no stamp per task. A leaver takes it along as its own.
 - Members never change while a query flies: leaving only marks, and the cohort is compacted before it is sent and
-  after its answer.
-- Merging happens in surplus only (more than 1.05 times as many cohorts as needed): without that slack there are
-  thousands of useless moves at small batch limits. Every merge fits the latest time of both sides, or the gaps
-  between checks creep up.
-- A cohort apart (under suspicion, see `Suspicion`) takes no part in any of this.
+  after its answer. One that lost the greater part of its members otherwise is compacted at once, so that nobody
+  is kept for an hour because their cohort is due, or blocked, for so long.
+- Who joins whom is `seating`; who pours into whom is `merging`.
+- A cohort apart (see `Suspicion`) takes no part in either, and does not count.
 """
 
 from __future__ import annotations
@@ -27,44 +26,27 @@ import math
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
+from aiotasks._core.seats import Seats
 from aiotasks._core.timetable import Timetable
 from aiotasks._core.waits import Wait, open_waits
-from aiotasks.models import State
+from aiotasks.models import State, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from aiotasks._core.throttle import Throttle
+    from aiotasks._core.trouble import Suspicion, Trouble
     from aiotasks.abc import StatusSource
     from aiotasks.errors import AiotasksError
     from aiotasks.models import Query, Request
 
-__all__ = ["Board", "Cohort", "Group", "Lane", "Record", "Suspicion", "Trouble"]
+__all__ = ["NEVER", "RECENTLY", "Board", "Cohort", "Group", "Lane", "Record"]
 
 NEVER: Final = -math.inf
 #: For `Record.asked_at`: asked at an unknown time, maybe just now (by another process, or before a crash). The
 #: planner takes the time at which it first sees it.
 RECENTLY: Final = math.inf
-_SLACK: Final = 1.05
 _births = count()
-
-
-@attrs.define(eq=False)
-class Trouble:
-    """What is wrong with one record, while something is. Healthy records have none."""
-
-    #: Answers that said it does not exist.
-    denials: int = 0
-    #: Answers in a row that left it out, and when that began.
-    absences: int = 0
-    absent_since: float = 0.0
-    #: Definite refusals of a query about it alone, or of its entry in a good answer.
-    refusals: int = 0
-    #: Undecodable answers in a row about it alone, and when that began.
-    undecodable: int = 0
-    undecodable_since: float = 0.0
 
 
 class Record:
@@ -118,12 +100,12 @@ class Record:
         else:
             self.waits = {waits: None, wait: None}
 
-    def drop_wait(self, wait: Wait[Any]) -> None:
-        """`wait` has closed."""
+    def drop_wait(self, wait: Wait[Any]) -> bool:
+        """`wait` is over for this task. -> whether it was on it."""
         if self.waits is wait:
             self.waits = None
-        elif isinstance(self.waits, dict):
-            self.waits.pop(wait, None)
+            return True
+        return isinstance(self.waits, dict) and self.waits.pop(wait, self) is None
 
     def open_waits(self) -> tuple[Wait[Any], ...]:
         """The waits on it that are open; closed ones of sets are purged on the way."""
@@ -135,21 +117,17 @@ class Record:
         return found
 
     @property
+    def is_waited_for(self) -> bool:
+        """Whether any wait on it is open."""
+        waits = self.waits
+        if isinstance(waits, dict):
+            return any(wait.is_open for wait in waits)
+        return waits is not None and waits.is_open
+
+    @property
     def interval(self) -> float | None:
         """That of the most impatient wait on it; None when no wait is open."""
         return min((wait.interval for wait in self.open_waits()), default=None)
-
-
-@attrs.define(eq=False)
-class Suspicion:
-    """A refused cohort is halved until the culprit is alone; its pieces share this."""
-
-    #: Tasks in the query that was refused at first.
-    size: int
-    #: Pieces whose innocence or guilt is still open.
-    pieces: int = 1
-    #: A single task turned out to be refused by itself.
-    has_culprit: bool = False
 
 
 class Cohort:
@@ -164,13 +142,16 @@ class Cohort:
         "due",
         "earliest",
         "error",
+        "failed_at",
         "failures",
         "group",
+        "has_trouble",
         "heard_at",
         "is_flying",
         "is_queued",
         "is_stale",
         "latest",
+        "leavers",
         "members",
         "refusals",
         "refused_since",
@@ -192,8 +173,9 @@ class Cohort:
         self.heard_at = NEVER
         self.is_flying = False
         self.is_queued = False
-        #: A member may have left: compact before sending.
+        #: A member may have left: compact before sending. How many did, at most, as far as was counted.
         self.is_stale = False
+        self.leavers = 0
         #: `Board.closings` when it was last compacted.
         self.closings = group.lane.board.closings
         #: The request for exactly these members by the source it was made by, until either changes.
@@ -201,12 +183,15 @@ class Cohort:
         #: Hash of the last answer, if it was clean and about exactly these members.
         self.digest: int | None = None
         self.digest_misses = 0
-        #: Queries that failed in a row, and the last fault.
+        #: Queries that failed in a row; when the last of them did, and of what.
         self.failures = 0
+        self.failed_at = NEVER
         self.error: AiotasksError | None = None
         #: Definite refusals in a row, and the lane's count of successes when they began.
         self.refusals = 0
         self.refused_since = 0
+        #: A member may have trouble, or carry an error of before.
+        self.has_trouble = False
         #: Not None: it is apart.
         self.suspicion: Suspicion | None = None
         for record in members:
@@ -216,6 +201,11 @@ class Cohort:
     def has_room(self) -> bool:
         """Whether it could take one more."""
         return len(self.members) < self.group.lane.source.batch_limit
+
+    @property
+    def may_be_joined(self) -> bool:
+        """Whether its membership may grow now: not while it flies, nor while it may hold a culprit."""
+        return not (self.is_flying or self.refusals)
 
     def take(self, records: Sequence[Record]) -> None:
         """Add `records`; the caller has seen to it that they fit, in number and in time."""
@@ -236,7 +226,7 @@ class Cohort:
 class Board:
     """What all lanes of a planner share."""
 
-    __slots__ = ("closings", "timetable", "window")
+    __slots__ = ("closings", "thinned", "timetable", "window")
 
     def __init__(self, window: float) -> None:
         self.window = window
@@ -244,12 +234,21 @@ class Board:
         #: Waits on sets that have closed: a cohort compacted before the last of them may hold leavers. So the
         #: end of a wait on a million tasks marks them all at once.
         self.closings = 0
+        #: Cohorts that may have lost the greater part of their members.
+        self.thinned: dict[Cohort, None] = {}
+
+    def left(self, cohort: Cohort) -> None:
+        """A member of `cohort` may have left."""
+        cohort.is_stale = True
+        cohort.leavers += 1
+        if cohort.leavers * 2 > len(cohort.members):
+            self.thinned[cohort] = None
 
 
 class Lane:
     """Tasks of one account that may share a query, the source that knows how, and their groups."""
 
-    __slots__ = ("board", "groups", "source", "successes", "throttle")
+    __slots__ = ("board", "groups", "source", "successes", "suspicions", "throttle")
 
     def __init__(self, source: StatusSource, throttle: Throttle[Cohort], board: Board) -> None:
         self.source = source
@@ -258,6 +257,8 @@ class Lane:
         self.groups: dict[float, Group] = {}
         #: Queries that were answered.
         self.successes = 0
+        #: Refused cohorts that are being halved.
+        self.suspicions: set[Suspicion] = set()
 
     def group(self, interval: float) -> Group:
         """The group of tasks to be asked every `interval` seconds, a multiple of the window."""
@@ -274,117 +275,70 @@ class Lane:
                 group.recount_room()
         return self.source != known
 
+    def settle_piece(self, suspicion: Suspicion) -> None:
+        """One piece less is under `suspicion`. When all are settled and none was guilty, it was the size."""
+        suspicion.pieces -= 1
+        if suspicion.pieces == 0 and suspicion in self.suspicions:
+            self.suspicions.remove(suspicion)
+            if suspicion.may_be_size:
+                self.learn(TooLarge(suspicion.size))
+
 
 class Group:
     """The tasks of one lane and interval, in cohorts."""
 
-    __slots__ = ("cohorts", "interval", "lane", "room", "tasks")
+    __slots__ = ("cohorts", "interval", "lane", "room", "seats", "tasks")
 
     def __init__(self, lane: Lane, interval: float) -> None:
         self.lane = lane
         self.interval = interval
         #: Records in regular cohorts.
         self.tasks = 0
-        #: Regular cohorts, and those of them with room. Full ones are never scanned.
+        #: Regular cohorts, and those of them with room. Full ones are never looked at.
         self.cohorts: dict[Cohort, None] = {}
         self.room: dict[Cohort, None] = {}
+        self.seats: Seats[Cohort] = Seats(self.room)
 
-    @property
-    def is_in_surplus(self) -> bool:
-        """Whether it has more cohorts than it needs, by more than the slack."""
-        return len(self.cohorts) > _SLACK * math.ceil(self.tasks / self.lane.source.batch_limit)
+    # --- coming -----------------------------------------------------------------------------------
 
-    # --- joining --------------------------------------------------------------------------------
+    def open(self, records: list[Record], earliest: float, due: float) -> None:
+        """A new cohort of `records`."""
+        self.add(Cohort(self, records, earliest, due))
 
-    def seat_new(self, records: Sequence[Record], now: float) -> None:
-        """Seat records that were never asked: with whom is due soonest within one interval, else together."""
-        limit = self.lane.source.batch_limit
-        seated = 0
-        while seated < len(records) and (host := self._soonest(now + self.interval)) is not None:
-            some = records[seated : seated + limit - len(host.members)]
-            seated += len(some)
-            self._fill(host, some, now)
-        for start in range(seated, len(records), limit):
-            some = records[start : start + limit]
-            # One that is not full is due at the end of its window, so that later ones can join.
-            due = now if len(some) == limit else now + self.lane.board.window
-            self._open(list(some), earliest=now, due=due)
-
-    def seat(self, record: Record, now: float) -> None:
-        """Seat one record that was asked before, within its window."""
-        earliest = record.asked_at + self.interval
-        moment = max(earliest, now)
-        best, best_due = None, moment + self.lane.board.window
-        if self.lane.source.batch_limit > 1:
-            for cohort in self.room:
-                due = max(cohort.due, earliest)
-                if due <= best_due and not cohort.is_flying and (cohort.due >= earliest or due <= cohort.latest):
-                    best, best_due = cohort, due
-        if best is None:
-            due = moment + self.lane.board.window if self.lane.source.batch_limit > 1 else moment
-            self._open([record], earliest=moment, due=due)
-            return
-        best.asked_end = max(best.asked_end, record.asked_at)
-        best.earliest = max(best.earliest, earliest)
-        if best_due > best.due:
-            best.due = best_due
-            self._plan(best)
-        self._fill(best, (record,), now)
-
-    def _soonest(self, latest: float) -> Cohort | None:
-        if self.lane.source.batch_limit == 1:
-            return None  # nothing is under-full then; looking would be quadratic
-        best = None
-        for cohort in self.room:
-            if cohort.due <= latest and not cohort.is_flying:
-                best, latest = cohort, cohort.due
-        return best
-
-    def _fill(self, host: Cohort, records: Sequence[Record], now: float) -> None:
-        host.take(records)
-        self.tasks += len(records)
-        if not host.has_room:
-            del self.room[host]
-            if host.due > max(host.earliest, now):
-                host.due = max(host.earliest, now)  # nobody else can join: no reason to wait
-                self._plan(host)
-
-    def _open(self, records: list[Record], earliest: float, due: float) -> None:
-        self.tasks += len(records)
-        self._add(Cohort(self, records, earliest, due))
-
-    def _add(self, cohort: Cohort) -> None:
+    def add(self, cohort: Cohort) -> None:
+        """`cohort` is a regular one from now on."""
+        self.tasks += len(cohort.members)
         self.cohorts[cohort] = None
         if cohort.has_room:
             self.room[cohort] = None
-        self._plan(cohort)
+        self.plan(cohort)
 
-    def _plan(self, cohort: Cohort) -> None:
-        if not cohort.is_queued and not cohort.is_flying:
-            self.lane.board.timetable.plan(cohort)
+    def plan(self, cohort: Cohort) -> None:
+        """Enter `cohort` in the timetable, at its `due`, unless it waits for a slot or an answer."""
+        if cohort.is_flying or cohort.is_queued:
+            return
+        self.lane.board.timetable.plan(cohort, cohort.due)
+        if cohort in self.room:
+            self.seats.offer(cohort)
 
-    # --- leaving --------------------------------------------------------------------------------
+    def recount_room(self) -> None:
+        """The batch limit changed."""
+        self.room.clear()
+        self.room.update((cohort, None) for cohort in self.cohorts if cohort.has_room)
+        for cohort in self.room:
+            self.seats.offer(cohort)
+
+    # --- leaving ----------------------------------------------------------------------------------
 
     def compact(self, cohort: Cohort) -> list[Record]:
         """Let those go who left, ended or changed their interval. Not while it flies. -> who went."""
         cohort.is_stale = False
+        cohort.leavers = 0
         cohort.closings = self.lane.board.closings
         stays = self._stays
-        kept = [record for record in cohort.members if record.cohort is cohort and stays(record)]
-        if len(kept) == len(cohort.members):
-            return []
-        staying = set(kept)
-        gone = [record for record in cohort.members if record.cohort is cohort and record not in staying]
-        if cohort.suspicion is None:
-            self.tasks -= len(cohort.members) - len(kept)
-        cohort.members = kept
-        cohort.changed()
-        for record in gone:
-            self.release(record, cohort)
-        if not kept:
-            self.remove(cohort)
-        elif cohort.suspicion is None and cohort.has_room:
-            self.room[cohort] = None
+        gone = [record for record in cohort.members if not stays(record)]
+        if gone:
+            self._let_go(cohort, gone)
         return gone
 
     def _stays(self, record: Record) -> bool:
@@ -395,158 +349,94 @@ class Group:
             return waits.is_open and waits.interval == self.interval
         return record.interval == self.interval
 
-    def expel(self, record: Record, cohort: Cohort) -> None:
-        """`record` leaves now rather than at the next compaction, since it may come back before that."""
-        cohort.members.remove(record)
+    def expel(self, cohort: Cohort, *gone: Record) -> None:
+        """These leave now rather than at the next compaction, since they may come back before that."""
+        self._let_go(cohort, gone)
+
+    def _let_go(self, cohort: Cohort, gone: Collection[Record]) -> None:
+        for record in gone:
+            release(record, cohort)
+        if len(gone) == 1:
+            cohort.members.remove(*gone)
+        else:
+            cohort.members = [record for record in cohort.members if record.cohort is cohort]
         cohort.changed()
-        self.release(record, cohort)
-        if cohort.suspicion is None:
-            self.tasks -= 1
-            self.room[cohort] = None
+        if cohort.suspicion is not None:
+            cohort.suspicion.may_be_size = False  # the culprit may be among those who left
+        else:
+            self.tasks -= len(gone)
         if not cohort.members:
             self.remove(cohort)
+        elif cohort.suspicion is None:
+            self.make_room(cohort)
 
-    @staticmethod
-    def release(record: Record, cohort: Cohort) -> None:
-        """`record` is of no cohort now, and carries the cohort's stamps with it."""
-        record.cohort = None
-        record.asked_at = cohort.asked_end
-        record.heard_at = max(record.heard_at, cohort.heard_at)
-        if cohort.error is not None:
-            record.error = cohort.error
+    def make_room(self, cohort: Cohort) -> None:
+        """A regular cohort has fewer members than it had."""
+        if cohort.has_room and cohort not in self.room:
+            self.room[cohort] = None
+            self.seats.offer(cohort)
 
     def remove(self, cohort: Cohort) -> None:
         """`cohort` is gone."""
-        if cohort.suspicion is not None:
-            cohort.suspicion.pieces -= 1
         self.lane.board.timetable.strike(cohort)
-        self.remove_regular(cohort)
+        self.lane.board.thinned.pop(cohort, None)
+        if cohort.is_queued:
+            cohort.is_queued = False
+            del self.lane.throttle.queue[cohort]
+        self.discount(cohort)
+        if cohort.suspicion is not None:
+            self.lane.settle_piece(cohort.suspicion)
 
-    def remove_regular(self, cohort: Cohort) -> None:
+    def discount(self, cohort: Cohort) -> None:
         """`cohort` no longer counts among the regular ones."""
         self.cohorts.pop(cohort, None)
         self.room.pop(cohort, None)
         if not self.cohorts and self.lane.groups.get(self.interval) is self:
             del self.lane.groups[self.interval]
 
-    def recount_room(self) -> None:
-        """The batch limit changed."""
-        self.room = {cohort: None for cohort in self.cohorts if cohort.has_room}
+    # --- apart, and back --------------------------------------------------------------------------
 
-    # --- after an answer ------------------------------------------------------------------------
-
-    def again(self, cohort: Cohort, earliest: float, *, may_meet: bool) -> None:
-        """Plan the next query of a cohort that landed, not before `earliest`, and merge what can be merged."""
-        cohort.earliest = cohort.due = earliest
-        cohort.latest = earliest + self.lane.board.window
-        if may_meet and cohort.suspicion is None and cohort in self.room and self.is_in_surplus:
-            self._meet(cohort)
-            if not cohort.members:
-                return
-            if cohort in self.room and self.is_in_surplus and cohort is not min(self.room, key=_age):
-                cohort.due = cohort.latest  # whoever meets nobody drifts, until it meets the oldest
-        self._plan(cohort)
-
-    def _meet(self, cohort: Cohort) -> None:
-        for other in sorted(self.room, key=_age):
-            if other is cohort or other.is_flying or other.is_queued:
-                continue
-            floor = max(cohort.earliest, other.earliest)
-            ceiling = min(cohort.latest, other.latest)
-            if floor > ceiling:
-                continue
-            old, young = (cohort, other) if cohort.born < other.born else (other, cohort)
-            self._pour(young, old)
-            old.earliest, old.latest = floor, ceiling
-            old.due = min(max(old.due, floor), ceiling)
-            if old is not cohort:
-                self._plan(old)
-            if not cohort.members or not cohort.has_room or not self.is_in_surplus:
-                return
-
-    def _pour(self, young: Cohort, old: Cohort) -> None:
-        some = young.members[: self.lane.source.batch_limit - len(old.members)]
-        young.members = young.members[len(some) :]
-        young.changed()
-        old.take(some)
-        old.asked_end = max(old.asked_end, young.asked_end)
-        old.heard_at = max(old.heard_at, young.heard_at)
-        old.is_stale |= young.is_stale
-        old.closings = min(old.closings, young.closings)
-        if not old.has_room:
-            del self.room[old]
-        if young.members:
-            self.room[young] = None
-        else:
-            self.remove(young)
-
-    # --- cutting and rejoining --------------------------------------------------------------------
-
-    def cut(self, cohort: Cohort, limit: int) -> list[Cohort]:
-        """Cut off what exceeds `limit`. -> the new cohorts, with the stamps of the old, due as it is."""
-        pieces = []
-        for start in range(limit, len(cohort.members), limit):
-            piece = self._piece(cohort, cohort.members[start : start + limit])
-            if cohort.suspicion is None:
-                self._add(piece)
-            else:
-                cohort.suspicion.pieces += 1
-                self._plan(piece)
-            pieces.append(piece)
-        cohort.members = cohort.members[:limit]
-        cohort.changed()
-        return pieces
-
-    def split(self, cohort: Cohort, earliest: float) -> None:
-        """Halve a cohort that was refused as a whole; the halves are apart until their innocence is shown."""
-        suspicion = cohort.suspicion
-        if suspicion is None:
-            suspicion = Suspicion(len(cohort.members))
-            self._set_apart(cohort, suspicion)
-        half = (len(cohort.members) + 1) // 2
-        piece = self._piece(cohort, cohort.members[half:])
-        cohort.members = cohort.members[:half]
-        cohort.changed()
-        suspicion.pieces += 1
-        for part in (cohort, piece):
-            part.refusals = 0
-            part.earliest = part.due = earliest
-            self._plan(part)
-
-    def isolate(self, record: Record, earliest: float) -> None:
-        """Ask `record` alone from now on, until it is heard of. It has just been released."""
-        alone = Cohort(self, [record], earliest, earliest)
-        alone.suspicion = Suspicion(1)
-        alone.is_stale = True  # its waits may have closed while the query flew
-        self._plan(alone)
-
-    def acquit(self, cohort: Cohort) -> None:
-        """A cohort apart was answered soundly: it is a regular one again."""
-        cohort.suspicion = None
-        cohort.refusals = 0
-        home = cohort.group = self.lane.group(self.interval)  # this one may have lost its last and gone
-        home.tasks += len(cohort.members)
-        home.cohorts[cohort] = None
-        if cohort.has_room:
-            home.room[cohort] = None
-
-    def _set_apart(self, cohort: Cohort, suspicion: Suspicion) -> None:
+    def set_apart(self, cohort: Cohort, suspicion: Suspicion) -> None:
+        """`cohort` takes no part in joining and merging until it is acquitted."""
         cohort.suspicion = suspicion
         self.tasks -= len(cohort.members)
-        self.remove_regular(cohort)
+        self.discount(cohort)
 
-    def _piece(self, cohort: Cohort, members: list[Record]) -> Cohort:
-        piece = Cohort(self, members, cohort.earliest, cohort.due)
+    def acquit(self, cohort: Cohort) -> None:
+        """A cohort apart is a regular one again; the caller plans it."""
+        suspicion, cohort.suspicion = cohort.suspicion, None
+        assert suspicion is not None
+        cohort.refusals = 0
+        home = cohort.group = self.lane.group(self.interval)  # this one may have lost its last and gone
+        home.add(cohort)
+        self.lane.settle_piece(suspicion)
+
+    def cut(self, cohort: Cohort, keep: int) -> Cohort:
+        """Cut off what exceeds the first `keep` members. -> the new cohort, with the stamps of the old."""
+        piece = Cohort(self, cohort.members[keep:], cohort.earliest, cohort.due)
+        cohort.members = cohort.members[:keep]
+        cohort.changed()
         piece.latest = cohort.latest
         piece.asked_end = cohort.asked_end
         piece.heard_at = cohort.heard_at
-        piece.failures = cohort.failures
-        piece.error = cohort.error
+        piece.failures, piece.failed_at, piece.error = cohort.failures, cohort.failed_at, cohort.error
+        piece.refusals, piece.refused_since = cohort.refusals, cohort.refused_since
+        piece.is_stale, piece.closings = cohort.is_stale, cohort.closings
+        piece.has_trouble = cohort.has_trouble
         piece.suspicion = cohort.suspicion
-        piece.is_stale = cohort.is_stale
-        piece.closings = cohort.closings
+        if piece.suspicion is not None:
+            piece.suspicion.pieces += 1
+            self.plan(piece)
+        else:
+            self.tasks -= len(piece.members)
+            self.add(piece)
         return piece
 
 
-def _age(cohort: Cohort) -> int:
-    return cohort.born
+def release(record: Record, cohort: Cohort) -> None:
+    """`record` is of no cohort now, and carries the cohort's stamps with it."""
+    record.cohort = None
+    record.asked_at = cohort.asked_end
+    record.heard_at = max(record.heard_at, cohort.heard_at)
+    if cohort.error is not None:
+        record.error = cohort.error

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aiotasks._core import events
 from aiotasks._core.lifecycle import copy_state
 from aiotasks._core.pacing import rounded_up
-from aiotasks._core.timetable import Deadlines
+from aiotasks._core.timetable import Timetable
 from aiotasks.errors import WaitTimeout
 from aiotasks.limits import TRIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from aiotasks._core.cohorts import Board, Record
     from aiotasks._core.waits import Wait
     from aiotasks.errors import AiotasksError
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "open_originals"]
 
 
 class Desk:
     """Keeps the open waits, their deadlines, and the effects that they lead to."""
 
-    __slots__ = ("_board", "_deadlines", "effects", "fresh", "open", "timeouts", "waits")
+    __slots__ = ("_board", "_closed_sets", "_deadlines", "_ending", "effects", "fresh", "open", "timeouts", "waits")
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._deadlines: Deadlines[Wait[Any]] = Deadlines()
+        self._deadlines: Timetable[Wait[Any]] = Timetable()
+        #: Waits to be ended, with the reason: there may be a million, so a slice at a time.
+        self._ending: list[tuple[list[Wait[Any]], AiotasksError]] = []
+        #: Tasks of closed waits on sets, whose cohorts have yet to be told.
+        self._closed_sets: deque[Iterator[Record]] = deque()
         #: What is to be done, in the order it was decided.
         self.effects: deque[events.Effect] = deque()
-        #: Records that some wait wants one fresh status of: few, so kept apart from the many.
-        self.fresh: dict[Record, None] = {}
+        #: Records that some wait wants one fresh status of, and how many do: few, so kept apart from the many.
+        self.fresh: dict[Record, int] = {}
         #: Waits that are open; counts of those begun and timed out.
         self.open = 0
         self.waits = 0
@@ -43,7 +50,8 @@ class Desk:
         wait.interval = rounded_up(wait.interval, self._board.window)
         self.open += 1
         self.waits += wait.stands_for is None
-        self._deadlines.add(wait)
+        if wait.deadline is not None:
+            self._deadlines.plan(wait, wait.deadline)
         if not wait.remaining:
             self.settle(wait, None)
 
@@ -51,17 +59,38 @@ class Desk:
         """Let `wait` hear of `record`."""
         record.add_wait(wait)
         if wait.is_fresh:
-            self.fresh[record] = None
+            self.fresh[record] = self.fresh.get(record, 0) + 1
 
-    def expire(self, now: float) -> None:
-        """End the waits whose time is up."""
-        while (wait := self._deadlines.pop_expired(now)) is not None:
+    def expire(self, now: float, most: int) -> bool:
+        """End waits whose time is up, `most` at once. -> whether there are more."""
+        for _ in range(most):
+            wait = self._deadlines.pop_due(now)
+            if wait is None:
+                return False
             self.timeouts += 1
             self.settle(wait, WaitTimeout("time is up"))
+        moment = self._deadlines.next_due()
+        return moment is not None and moment <= now
 
     def next_deadline(self) -> float | None:
         """When the next wait times out, or None."""
         return self._deadlines.next_due()
+
+    def sweep(self, most: int) -> None:
+        """Tell the cohorts of closed waits on sets, `most` tasks at once, that members may have left."""
+        while self._closed_sets and most > 0:
+            some = list(islice(self._closed_sets[0], most))
+            most -= len(some)
+            if not some:
+                self._closed_sets.popleft()
+            for record in some:
+                if record.cohort is not None:
+                    self._board.left(record.cohort)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is more to end, to sweep or to give out, whatever the time."""
+        return bool(self.effects or self._ending or self._closed_sets)
 
     # --- what happened to a record ------------------------------------------------------------------
 
@@ -98,7 +127,7 @@ class Desk:
         if not wait.is_open:
             return
         wait.remaining -= 1
-        record.drop_wait(wait)
+        self._take_off(record, wait)
         if wait.stands_for is not None:
             original, twin = wait.stands_for
             copy_state(twin, record)
@@ -126,19 +155,46 @@ class Desk:
         wait.is_open = False
         if wait.since >= 0:
             self.open -= 1
-            self._deadlines.discard(wait)
+            self._deadlines.strike(wait)
         for mirror in wait.mirrors or ():
             if mirror.is_open:
                 self.close(mirror)
         if wait.is_set:
             self._board.closings += 1
+            self._closed_sets.append(iter(wait.tasks))
             return
         record = wait.tasks[0]
-        record.drop_wait(wait)
+        self._take_off(record, wait)
         if record.cohort is not None:
-            record.cohort.is_stale = True
-        if wait.is_fresh and not any(other.is_fresh for other in record.open_waits()):
-            self.fresh.pop(record, None)
+            self._board.left(record.cohort)
+
+    def end(self, records: Iterable[Record], error: AiotasksError) -> None:
+        """End, soon, every wait on any of `records`. They are not given up: another client may wait for them."""
+        self._ending.append((open_originals(records), error))
+
+    def end_some(self, most: int) -> bool:
+        """End some of the waits that are to end. -> whether there are more."""
+        while self._ending and most > 0:
+            waits, error = self._ending[-1]
+            some = waits[-most:]
+            del waits[-most:]
+            most -= len(some)
+            for wait in some:
+                if wait.is_open:
+                    self.settle(wait, error)
+            if not waits:
+                self._ending.pop()
+        return bool(self._ending)
+
+    def let_go(self) -> None:
+        """Nobody waits: nothing is held on to."""
+        self._closed_sets.clear()
+
+    def _take_off(self, record: Record, wait: Wait[Any]) -> None:
+        if record.drop_wait(wait) and wait.is_fresh:
+            self.fresh[record] -= 1
+            if not self.fresh[record]:
+                del self.fresh[record]
 
     def _tell(self, wait: Wait[Any]) -> None:
         if wait.stands_for is not None:
@@ -148,3 +204,9 @@ class Desk:
         if wait.is_open and not wait.is_told:
             wait.is_told = True
             self.effects.append(events.Tell(wait))
+
+
+def open_originals(records: Iterable[Record]) -> list[Wait[Any]]:
+    """The open waits of callers on any of `records`, once each."""
+    waits = (wait for record in records for wait in record.open_waits())
+    return list(dict.fromkeys(wait.stands_for[0] if wait.stands_for else wait for wait in waits))

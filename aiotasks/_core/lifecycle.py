@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["copy_state", "observe"]
 
 
-def observe(record: Record, seen: Observation) -> bool:
+def observe(record: Record, seen: Observation, now: float) -> bool:
     """Take in what an answer says. -> whether the caller-visible state or progress changed."""
     if record.is_final:
         return False  # a late or stale answer (B-41)
+    record.heard_at = now
     changed = record.word != seen.word or record.progress != seen.progress or record.state is not seen.state
     record.word = seen.word
     record.state = seen.state

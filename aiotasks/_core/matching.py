@@ -2,6 +2,9 @@
 
 Rows are compared by position as long as ids match the request, and by id from the first mismatch on. A row that
 says nothing new costs two comparisons and no object.
+
+An id twice in one block with different words is believed neither time (B-37). Blocks are acted upon as they come,
+so across blocks the first word counts and the second is a stray.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from aiotasks.errors import AiotasksError
     from aiotasks.models import Answer, Query, Request
 
-__all__ = ["Flight", "Matched"]
+__all__ = ["Flight", "Matched", "match"]
 
 
 @attrs.define(eq=False)
@@ -38,6 +41,10 @@ class Flight:
     wants_digest: bool = True
     #: Nothing in the answer so far that would have to be looked at again in an equal answer.
     is_clean: bool = True
+    #: The answer taught the lane something: what it leaves out may be due to that.
+    has_taught: bool = False
+    #: The platform leaves out what has not changed.
+    is_partial: bool = False
     #: Rows matched by position so far.
     position: int = 0
     #: Once positions no longer match: the members not heard of yet, by id.
@@ -47,8 +54,8 @@ class Flight:
     #: Rows about tasks that were not asked about, or that contradict each other.
     strays: int = 0
 
-    def absent(self) -> list[Record]:
-        """The members that the answer left out, once all of it was matched."""
+    def left_out(self) -> list[Record]:
+        """The members that the answer does not tell of, once all of it was matched."""
         if self.unheard is None:
             return self.members[self.position :]
         return list(self.unheard.values())
@@ -105,22 +112,27 @@ def _changed_by_position(flight: Flight, answer: Answer) -> list[tuple[Record, A
 def _changed_by_id(flight: Flight, answer: Answer) -> list[tuple[Record, Any]]:
     unheard = _by_id(flight)
     fresh = flight.fresh
-    changed: list[tuple[Record, Any]] = []
     heard: dict[Any, Any] = {}
+    disputed: set[Any] = set()
     for row in answer.rows:
-        record = unheard.get(row.id)
-        if record is None or _contradicts(heard.setdefault(row.id, row), row):
-            # Not asked for (B-38), or named twice with different words (B-37): believe neither.
-            flight.strays += 1
-            flight.is_clean = False
-            heard.pop(row.id, None)
-            changed = [pair for pair in changed if pair[0] is not record]
+        if row.id not in unheard:
+            _stray(flight)  # not asked for (B-38)
+        elif _contradicts(heard.setdefault(row.id, row), row):
+            _stray(flight)
+            disputed.add(row.id)
+    changed = []
+    for id, row in heard.items():
+        if id in disputed:
             continue
-        if heard[row.id] is row and (row.word != record.word or row.progress != record.progress or record in fresh):
+        record = unheard.pop(id)
+        if row.word != record.word or row.progress != record.progress or (fresh and record in fresh):
             changed.append((record, row))
-    for id in heard:
-        del unheard[id]
     return changed
+
+
+def _stray(flight: Flight) -> None:
+    flight.strays += 1
+    flight.is_clean = False
 
 
 def _contradicts(first: Any, second: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How long to stay away after a fault. Jitter comes from a function handed in, and only ever adds."""
+"""How long to stay away. Jitter comes from a function handed in, and only ever adds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from aiotasks.limits import BACKOFF_CAP, FLOOR, LONGEST_RETRY_AFTER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["backoff", "rounded_up", "stay_away"]
+__all__ = ["after", "backoff", "rounded_up", "stay_away"]
+
+
+def after(moment: float, seconds: float) -> float:
+    """The first instant that is no less than `seconds` after `moment`, rounding included (F-55).
+
+    >>> (0.3 + 2.0) - 0.3 >= 2.0, after(0.3, 2.0) - 0.3 >= 2.0
+    (False, True)
+    """
+    then = moment + seconds
+    return then if then - moment >= seconds else math.nextafter(then, math.inf)
 
 
 def backoff(failures: int, jitter: Callable[[], float]) -> float:

@@ -1,112 +1,75 @@
-"""Who is due when: two small heaps with lazy removal.
+"""Who is due when: a small heap with lazy removal.
 
-One entry per cohort and per deadline, never one per task (a heap entry per task and check costs 1 to 4 us, an
-entry per cohort below 0.01 us per task). Entries that no longer hold are not searched for: they are dropped when
-they come up, and the deadlines are pruned when more than half of them are stale.
+One entry per cohort and per wait with a time limit, never one per task (a heap entry per task and check costs 1 to
+4 us, an entry per cohort below 0.01 us per task). An entry that no longer holds is not searched for: it is dropped
+when it comes up, and all such are pruned when they are the greater part. So what the heap holds is bounded by what
+is planned, and whatever left it is let go of soon.
 """
 
 from __future__ import annotations
 
 import heapq
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-__all__ = ["Deadlines", "Timetable"]
+__all__ = ["Timetable"]
+
+#: Stale entries that are not worth pruning.
+_FEW: Final = 64
 
 
 class Planned(Protocol):
-    due: float
+    #: The number of its entry that holds; 0 while it has none.
     ticket: int
 
 
-class Expiring(Protocol):
-    deadline: float | None
-    is_open: bool
-
-
 P = TypeVar("P", bound=Planned)
-E = TypeVar("E", bound=Expiring)
 
 
 class Timetable(Generic[P]):
-    """When each cohort may be asked next. Planning one again makes its older entry stale."""
-
-    __slots__ = ("_heap", "_sequence")
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, int, P]] = []
-        self._sequence = 0
-
-    def plan(self, item: P) -> None:
-        """Enter `item` at its `due`; an earlier entry no longer counts."""
-        item.ticket += 1
-        self._sequence += 1
-        heapq.heappush(self._heap, (item.due, self._sequence, item.ticket, item))
-
-    def strike(self, item: P) -> None:
-        """Take `item` out: it is in flight, queued, or gone."""
-        item.ticket += 1
-
-    def pop_due(self, now: float) -> P | None:
-        """The next item due at `now` or before, taken out; None when there is none."""
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            _, _, ticket, item = heapq.heappop(heap)
-            if ticket == item.ticket:
-                self.strike(item)
-                return item
-        return None
-
-    def next_due(self) -> float | None:
-        """When the next item is due, or None."""
-        heap = self._heap
-        while heap and heap[0][2] != heap[0][3].ticket:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
-
-
-class Deadlines(Generic[E]):
-    """When each wait times out. A wait that ended otherwise leaves a stale entry behind."""
+    """When each item is due next. Planning one again makes its older entry stale."""
 
     __slots__ = ("_heap", "_sequence", "_stale")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, E]] = []
+        self._heap: list[tuple[float, int, P]] = []
         self._sequence = 0
         self._stale = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._heap) - self._stale
 
-    def add(self, item: E) -> None:
-        """Watch over `item` if it has a deadline."""
-        if item.deadline is not None:
-            self._sequence += 1
-            heapq.heappush(self._heap, (item.deadline, self._sequence, item))
+    def plan(self, item: P, moment: float) -> None:
+        """Enter `item` at `moment`; an earlier entry no longer counts. Equal moments come in the order planned."""
+        self.strike(item)
+        self._sequence += 1
+        item.ticket = self._sequence
+        heapq.heappush(self._heap, (moment, self._sequence, item))
 
-    def discard(self, item: E) -> None:
-        """`item` has closed: count its entry as stale, and prune when more than half of them are."""
-        if item.deadline is None:
+    def strike(self, item: P) -> None:
+        """Take `item` out, if it is in."""
+        if not item.ticket:
             return
+        item.ticket = 0
         self._stale += 1
-        if self._stale > 64 and self._stale * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].is_open]
+        # All of them, however few: an idle timetable holds nothing (a wait may hold a million tasks).
+        if self._stale == len(self._heap) or (self._stale > _FEW and self._stale * 2 > len(self._heap)):
+            self._heap = [entry for entry in self._heap if entry[1] == entry[2].ticket]
             heapq.heapify(self._heap)
             self._stale = 0
 
-    def pop_expired(self, now: float) -> E | None:
-        """The next open item whose deadline is `now` or before, taken out; None when there is none."""
-        heap = self._heap
-        while heap and (heap[0][0] <= now or not heap[0][2].is_open):
-            item = heapq.heappop(heap)[2]
-            if item.is_open:
-                return item
-            self._stale -= 1
-        return None
+    def pop_due(self, now: float) -> P | None:
+        """The next item due at `now` or before, taken out; None when there is none."""
+        moment = self.next_due()
+        if moment is None or moment > now:
+            return None
+        item = heapq.heappop(self._heap)[2]
+        item.ticket = 0
+        return item
 
     def next_due(self) -> float | None:
-        """The earliest deadline of an open item, or None."""
+        """When the next item is due, or None."""
         heap = self._heap
-        while heap and not heap[0][2].is_open:
+        while heap and heap[0][1] != heap[0][2].ticket:
             heapq.heappop(heap)
             self._stale -= 1
         return heap[0][0] if heap else None

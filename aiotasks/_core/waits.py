@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from aiotasks.errors import AiotasksError
 
-__all__ = ["Wait"]
+__all__ = ["Wait", "open_waits"]
 
 R = TypeVar("R")
 
@@ -42,6 +42,7 @@ class Wait(Generic[R]):
         "since",
         "stands_for",
         "tasks",
+        "ticket",
         "words",
     )
 
@@ -82,6 +83,8 @@ class Wait(Generic[R]):
         self.outcome: AiotasksError | None = None
         #: Number of the last query sent before it began: an answer to a later one is fresh. -1: not begun.
         self.since = -1
+        #: Its place among the deadlines.
+        self.ticket = 0
         #: Queries that failed while a fresh answer was waited for.
         self.failures = 0
         #: A wait on one handle of a task whose other handle is the registered one has a stand-in there.

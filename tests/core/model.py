@@ -9,18 +9,21 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiotasks._core import events
 from aiotasks._core.cohorts import Record
-from aiotasks._core.matching import Flight
 from aiotasks._core.planner import Planner
 from aiotasks._core.waits import Wait
 from aiotasks.errors import AiotasksError
 from aiotasks.models import Account, Answer, Observation, Query, Request, Response, State, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aiotasks._core.matching import Flight
 
 STATES = {
     "queued": State.PENDING,
