@@ -18,7 +18,10 @@ __all__ = ["checked_id", "distinct", "frequency", "timeout", "words"]
 
 def shown(value: object) -> str:
     """`value` as it may stand in a message: short and escaped."""
-    return escaped(repr(value), 60)
+    try:
+        return escaped(repr(value), 60)
+    except Exception:  # noqa: BLE001 - somebody's own repr, or a number of more digits than Python will write
+        return f"<{type(value).__name__}>"
 
 
 def frequency(value: object, name: str = "check_frequency") -> float:
@@ -46,9 +49,13 @@ def _seconds(value: object, name: str, allowed: str) -> float:
         return value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidType(f"{name}: given {shown(value)}, allowed: {allowed}, as a number or a timedelta")
-    if not math.isfinite(value):
+    try:
+        seconds = float(value)
+    except OverflowError:  # a whole number beyond every float
+        seconds = math.inf
+    if not math.isfinite(seconds):
         raise InvalidArgument(f"{name}: given {shown(value)}, allowed: {allowed}")
-    return float(value)
+    return seconds
 
 
 def checked_id(value: object, name: str = "id", kind: type[str | int] = str) -> Any:
