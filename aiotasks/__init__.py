@@ -10,6 +10,8 @@ async with labelbox.Client(api_key) as client:
         ...
 """
 
+from aiotasks._runtime.access import checked_origin, checked_secret
+from aiotasks._runtime.arguments import checked_id, checked_text
 from aiotasks._runtime.client import BaseClient
 from aiotasks._runtime.decode import decoded, raise_for_status, retry_after
 from aiotasks._runtime.results import Pages, Results
@@ -128,6 +130,10 @@ __all__ = [
     "WaitTimeout",
     "WrongLoop",
     "as_completed",
+    "checked_id",
+    "checked_origin",
+    "checked_secret",
+    "checked_text",
     "current_scheduler",
     "decoded",
     "escaped",

@@ -13,7 +13,7 @@ from aiotasks.safety import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["checked_id", "distinct", "frequency", "timeout", "words"]
+__all__ = ["checked_id", "checked_text", "distinct", "frequency", "timeout", "words"]
 
 
 def shown(value: object) -> str:
@@ -69,6 +69,15 @@ def checked_id(value: object, name: str = "id", kind: type[str | int] = str) -> 
         is_allowed = 0 < len(value) <= LONGEST_ID and value.isprintable() and not value.isspace()
     if not is_allowed:
         raise InvalidArgument(f"{name}: given {shown(value)}, allowed: {allowed}")
+    return value
+
+
+def checked_text(value: object, name: str) -> str:
+    """Text with something in it."""
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}: given {shown(value)}, allowed: text")
+    if not value.strip():
+        raise InvalidArgument(f"{name}: given {shown(value)}, allowed: text with at least one character")
     return value
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from aiotasks import (
     Account,
@@ -15,10 +14,12 @@ from aiotasks import (
     NotSupported,
     ProtocolError,
     Secret,
+    checked_id,
+    checked_origin,
+    checked_secret,
+    checked_text,
     escaped,
-    origin_of,
 )
-from aiotasks.limits import LONGEST_ID
 from aiotasks.providers.labelbox import wire
 from aiotasks.providers.labelbox.dataset import Dataset
 from aiotasks.providers.labelbox.graphql import PLATFORM, ResourceNotFoundError, reader, request
@@ -26,7 +27,6 @@ from aiotasks.providers.labelbox.kinds import kind_of
 from aiotasks.providers.labelbox.people import Organization, User
 from aiotasks.providers.labelbox.source import statuses_of
 from aiotasks.providers.labelbox.upload import file_request, upload_request, uploaded_url
-from aiotasks.safety import is_loopback, is_odd_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +66,9 @@ class Client(BaseClient):
     def __init__(
         self, api_key: str | None = None, *, endpoint: str = ENDPOINT, scheduler: Scheduler | None = None
     ) -> None:
-        key = Secret(_checked_key(os.environ.get("LABELBOX_API_KEY") if api_key is None else api_key))
-        account = Account(platform=PLATFORM, origin=_checked_origin(endpoint), fingerprint=key.fingerprint())
+        given = os.environ.get("LABELBOX_API_KEY") if api_key is None else api_key
+        key = checked_secret(given, "api_key", otherwise="LABELBOX_API_KEY")
+        account = Account(platform=PLATFORM, origin=checked_origin(endpoint), fingerprint=key.fingerprint())
         super().__init__(account=account, credential=_ApiKey(key), scheduler=scheduler)
         self.endpoint = endpoint
 
@@ -104,10 +105,10 @@ class Client(BaseClient):
             SubmitUnknown: it may or may not have been created; it was not asked for twice.
             AskError, AnswerError: it was not created.
         """
-        variables = {"name": _checked_text("name", name)}
+        variables = {"name": checked_text(name, "name")}
         document = wire.CREATE_DATASET
         if description is not None:
-            variables["description"] = _checked_text("description", description)
+            variables["description"] = checked_text(description, "description")
             document = wire.CREATE_DESCRIBED_DATASET
         submit = request(self.endpoint, document, variables, is_repeatable=False)
         row = (await self.transport.send(submit, reader(wire.CREATED_DATASET))).dataset
@@ -123,7 +124,7 @@ class Client(BaseClient):
             InvalidArgument, InvalidType: no id at all; nothing was sent.
             AskError, AnswerError: it could not be asked about.
         """
-        question = request(self.endpoint, wire.GET_DATASET, {"param_0": _checked_id("dataset_id", dataset_id)})
+        question = request(self.endpoint, wire.GET_DATASET, {"param_0": checked_id(dataset_id, "dataset_id")})
         row = (await self.transport.send(question, reader(wire.DATASET))).dataset
         if row is None:
             raise ResourceNotFoundError(f"labelbox: no dataset {dataset_id}", platform=PLATFORM)
@@ -147,7 +148,7 @@ class Client(BaseClient):
 
         **Source**: wire notes, section 6.1: answers and errors [R]; that others' tasks are not found [S].
         """
-        _checked_id("task_id", task_id)
+        checked_id(task_id, "task_id")
         user = await self.get_user()
         return await self.find_task(task_id, statuses_of(self, user.uid), _kind)
 
@@ -187,8 +188,8 @@ class Client(BaseClient):
         user_id, type = ref.details.get("user"), ref.details.get("type")
         if not isinstance(type, str | None):
             raise InvalidArgument(f"token: given type {escaped(type, 40)!r}, allowed: text or none")
-        source = statuses_of(self, _checked_id("token", user_id))
-        return self.open_task(kind_of(type), _checked_id("token", ref.id), source)
+        source = statuses_of(self, checked_id(user_id, "token"))
+        return self.open_task(kind_of(type), checked_id(ref.id, "token"), source)
 
     # --- anything else --------------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Client(BaseClient):
             SubmitUnknown: a mutation got no answer; it was not sent again.
             AskError, AnswerError: there is an error in the answer, or no answer.
         """
-        is_repeatable = re.search(r"\bmutation\b", _checked_text("query", query)) is None
+        is_repeatable = re.search(r"\bmutation\b", checked_text(query, "query")) is None
         question = request(self.endpoint, query, params or {}, is_repeatable=is_repeatable)
         return await self.transport.send(question, reader(wire.ANYTHING))
 
@@ -240,54 +241,3 @@ class _ApiKey:
 
     async def renew(self) -> bool:
         return False
-
-
-# --- arguments ------------------------------------------------------------------------------------------
-
-
-def _checked_key(key: object) -> str:
-    """A key that can stand in a header (B-10). No message shows it."""
-    if key is None:
-        raise InvalidArgument("api_key: given none, and LABELBOX_API_KEY is not set; allowed: an API key")
-    if not isinstance(key, str):
-        raise InvalidType(f"api_key: given {type(key).__name__}, allowed: text")
-    if not key.strip():
-        raise InvalidArgument("api_key: given empty text, allowed: an API key")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise InvalidArgument("api_key: given text with characters that no key has, allowed: printable ASCII")
-    return key
-
-
-def _checked_origin(endpoint: object) -> str:
-    """The origin of a URL that a key may be sent to (B-11)."""
-    if not isinstance(endpoint, str):
-        raise InvalidType(f"endpoint: given {type(endpoint).__name__}, allowed: a URL")
-    try:
-        origin, parts = origin_of(endpoint), urlsplit(endpoint)
-    except ValueError as error:
-        raise InvalidArgument(f"endpoint: {error}, allowed: an https URL") from None
-    host = parts.hostname or ""
-    if parts.query or parts.fragment or "?" in endpoint or "#" in endpoint:
-        raise InvalidArgument("endpoint: given one with a query or fragment, allowed: an https URL without")
-    if is_odd_address(host):
-        raise InvalidArgument(f"endpoint: given the address {escaped(host, 40)}, allowed: one in its usual form")
-    if parts.scheme != "https" and not is_loopback(host):
-        raise InvalidArgument(f"endpoint: given plain http to {escaped(host, 80)}, allowed: https, or this machine")
-    return origin
-
-
-def _checked_id(name: str, value: object) -> str:
-    allowed = f"text of 1 to {LONGEST_ID} printable characters"
-    if not isinstance(value, str):
-        raise InvalidType(f"{name}: given {type(value).__name__}, allowed: {allowed}")
-    if not value.strip() or len(value) > LONGEST_ID or not value.isprintable():
-        raise InvalidArgument(f"{name}: given {escaped(value, 40)!r}, allowed: {allowed}")
-    return value
-
-
-def _checked_text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidType(f"{name}: given {type(value).__name__}, allowed: text")
-    if not value.strip():
-        raise InvalidArgument(f"{name}: given empty text, allowed: text with at least one character")
-    return value
