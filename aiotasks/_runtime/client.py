@@ -15,11 +15,12 @@ from aiotasks._runtime.scheduler import Scheduler, current_scheduler
 from aiotasks._runtime.task import Task
 from aiotasks._runtime.transport import HttpTransport
 from aiotasks.errors import InvalidArgument, InvalidType, NotSupported, SchedulerClosed
+from aiotasks.limits import TURN_SLICE
 from aiotasks.models import Observation, TaskRef
 from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
     from typing import Self
 
     from aiotasks.abc import Credential, PageSource, StatusSource, Transport
@@ -226,6 +227,14 @@ class BaseClient:
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self.enter().spawn(work)
+
+    async def in_turns(self, items: Iterable[T]) -> AsyncGenerator[T, None]:
+        """`items` one by one, in turns with whatever else runs on the loop: for work on many of them."""
+        turns = self.enter().turns
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number % TURN_SLICE == 0 and turns.is_over:
+                await turns.next()
 
     async def once(self, name: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What `ask` gives, asked once per client: its callers share the answer, and a failure is forgotten.

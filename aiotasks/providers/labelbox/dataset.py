@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiotasks import AiotasksError, InvalidArgument, InvalidType, ProtocolError, escaped
-from aiotasks.limits import TURN_SLICE
 from aiotasks.providers.labelbox import wire
 from aiotasks.providers.labelbox.graphql import PLATFORM, data_of, reader, request
 from aiotasks.providers.labelbox.kinds import DataUpsertTask
@@ -129,12 +128,9 @@ class Dataset:
 
     async def _drafted(self, items: list[Any], *, is_upsert: bool) -> Draft:
         """All items checked and encoded, in turns with whatever else runs on the loop: 5 us each add up."""
-        turns = self.client.enter().turns
         drafted = Draft(self.uid, is_upsert)
-        for number, item in enumerate(items):
+        async for item in self.client.in_turns(items):
             drafted.add(item)
-            if number % TURN_SLICE == TURN_SLICE - 1 and turns.is_over:
-                await turns.next()
         return drafted
 
     async def _upload_files(self, paths: Sequence[str], at_once: int) -> list[str]:
