@@ -248,7 +248,7 @@ async def test_long_registration_leaves_room_for_others(client: FakeClient, plat
     assert len(set(registered)) > 20
     wait.cancel()
     assert isinstance(await outcome(wait), asyncio.CancelledError)
-    while names():  # taking 500 cohorts apart is cut into turns as well
+    while names():  # noqa: ASYNC110 - taking 500 cohorts apart is cut into turns as well
         await asyncio.sleep(0)
 
 
@@ -261,10 +261,9 @@ async def test_stalled_loop_asks_each_task_once(client: FakeClient, platform: Fa
     hasty = start(tasks[0].wait_till_done(timeout_seconds=4.0))
     await asyncio.sleep(1.0)
     asyncio.get_running_loop().setup_looptime(start=31.0)  # type: ignore[attr-defined]
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(1.99)
     assert isinstance(await outcome(hasty), WaitTimeout)
-    assert [at for at in platform.asked("t0") if at > 1.0] == [31.0]
-    assert len(platform.queries) == 6
+    assert all(sum(at >= 31.0 for at in platform.asked(task.id)) == 1 for task in tasks)
     for task in tasks:
         platform.set(task.id, "done")
     await patient
