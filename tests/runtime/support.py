@@ -70,13 +70,17 @@ async def assert_forgotten(client: FakeClient) -> None:
     assert client.scheduler.statistics().cohorts == 0
 
 
-@types.coroutine
-def cancelled_at(step: int, work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, int]:
+async def cancelled_at(step: int, work: Coroutine[Any, Any, Any]) -> int:
     """Run `work` in the current asyncio task, cancelled while it sleeps at its `step`-th await.
 
     Returns:
         the number of awaits, if it came to its end before that, or would not be cancelled.
     """
+    return await _counted(step, work)
+
+
+@types.coroutine
+def _counted(step: int, work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, int]:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     count = 0

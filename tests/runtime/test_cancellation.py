@@ -16,7 +16,7 @@ from aiotasks.models import Page, Request, Response
 from tests.runtime.support import assert_forgotten, cancelled_at, least_gap, now, outcome, passes, start, waits_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from aiotasks.testing import FakeClient, FakePlatform
 
@@ -50,7 +50,7 @@ async def _outcome_of(task: aiotasks.Task) -> aiotasks.Task:
     return await task
 
 
-CALLS: dict[str, Callable[[FakeClient, aiotasks.Task], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[FakeClient, aiotasks.Task], Coroutine[Any, Any, Any]]] = {
     "await": lambda client, task: _outcome_of(task),
     "wait_till_done": lambda client, task: task.wait_till_done(timeout_seconds=60),
     "wait_for": lambda client, task: task.wait_for("done"),
@@ -77,7 +77,7 @@ async def test_cancelled_at_every_await_leaves_nothing(client: FakeClient, platf
         neighbour = start(client.open("n").wait_till_done()) if step % 2 else None
         platform.set("n", "running")
         task = client.open("a")
-        call = start(cancelled_at(step, CALLS[name](client, task)))  # type: ignore[arg-type]
+        call = start(cancelled_at(step, CALLS[name](client, task)))
         await asyncio.sleep(1.0)
         for id in ("a", "b", "n"):
             platform.set(id, "done")
@@ -102,7 +102,7 @@ async def test_closing_cancelled_at_every_await(platform: FakePlatform):
         async with platform.client(scheduler) as client:
             wait = start(client.start("a").wait_till_done())
             await asyncio.sleep(1.0)
-            await outcome(start(cancelled_at(step, scheduler.aclose())))  # type: ignore[arg-type]
+            await outcome(start(cancelled_at(step, scheduler.aclose())))
             assert isinstance(await outcome(wait), SchedulerClosed)
             await asyncio.sleep(2.0)
 
