@@ -438,5 +438,5 @@ def release(record: Record, cohort: Cohort) -> None:
     record.cohort = None
     record.asked_at = cohort.asked_end
     record.heard_at = max(record.heard_at, cohort.heard_at)
-    if cohort.error is not None:
+    if record.error is None:  # else it has one of its own, which says more
         record.error = cohort.error

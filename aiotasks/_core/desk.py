@@ -37,7 +37,7 @@ class Desk:
         self._closed_sets: deque[Iterator[Record]] = deque()
         #: What is to be done, in the order it was decided.
         self.effects: deque[events.Effect] = deque()
-        #: Records that some wait wants one fresh status of, and how many do: few, so kept apart from the many.
+        #: Records whose next row some waits want to see whatever it says, and how many: few, so kept apart.
         self.fresh: dict[Record, int] = {}
         #: Waits that are open; counts of those begun and timed out.
         self.open = 0
@@ -58,7 +58,8 @@ class Desk:
     def put_on(self, record: Record, wait: Wait[Any]) -> None:
         """Let `wait` hear of `record`."""
         record.add_wait(wait)
-        if wait.is_fresh:
+        wait.wants_row |= wait.words is not None and record.word in wait.words
+        if wait.wants_row:
             self.fresh[record] = self.fresh.get(record, 0) + 1
 
     def expire(self, now: float, most: int) -> bool:
@@ -191,7 +192,7 @@ class Desk:
         self._closed_sets.clear()
 
     def _take_off(self, record: Record, wait: Wait[Any]) -> None:
-        if record.drop_wait(wait) and wait.is_fresh:
+        if record.drop_wait(wait) and wait.wants_row:
             self.fresh[record] -= 1
             if not self.fresh[record]:
                 del self.fresh[record]

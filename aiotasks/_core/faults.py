@@ -219,7 +219,9 @@ class Faults:
                 return after(at, FLOOR)
             case QueryRefused() | PermissionDenied() | TaskNotFound() | AnswerError():
                 self._suspect(cohort, book, error, at)
-                if cohort.suspicion is not None:
+                if cohort.suspicion is not None or (
+                    cohort.refusals < REFUSALS and not isinstance(error, AnswerError)
+                ):
                     return after(at, FLOOR)
             case _:
                 pass

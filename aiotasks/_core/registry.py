@@ -86,6 +86,7 @@ class Registry:
     def watch(self, tasks: Sequence[Record], wait: Wait[Any], now: float) -> None:
         """Let `wait`, which has begun, hear of `tasks`; register and seat those who were not."""
         newcomers: dict[Lane, list[Record]] = {}
+        twins: list[Record] = []
         for record in tasks:
             if not wait.is_open:
                 break
@@ -94,8 +95,8 @@ class Registry:
                 continue
             book = self.book(record.source.account)
             if not self._register(book, record, now):
-                self._mirror(book.records[record.id], record, wait, now)
-            elif record.is_final or _said_already(record, wait.words):
+                twins.append(record)  # later: the registered one may be a newcomer of this very call
+            elif record.is_final or _said_just_now(record, wait, now):
                 self._desk.reached(wait, record)
             else:
                 self._desk.put_on(record, wait)
@@ -108,6 +109,9 @@ class Registry:
         for lane, records in newcomers.items():
             seat_new(lane.group(wait.interval), records, now)
             _mark_trouble(records)
+        for record in twins:
+            if wait.is_open:
+                self._mirror(record, wait, now)
 
     def _register(self, book: AccountBook, record: Record, now: float) -> bool:
         """Whether `record` is the registered handle of its task, now if not before."""
@@ -136,8 +140,9 @@ class Registry:
         self._park([record], record.asked_at)
         return True
 
-    def _mirror(self, leader: Record, record: Record, wait: Wait[Any], now: float) -> None:
+    def _mirror(self, record: Record, wait: Wait[Any], now: float) -> None:
         """Wait on the registered handle, for the sake of a wait on another handle of the same task (F-75)."""
+        leader = self.books[record.source.account].records[record.id]
         copy_state(record, leader)
         mirror = Wait(
             (leader,),
@@ -230,9 +235,9 @@ class Registry:
                 del self.books[account], self._closed[account]
 
 
-def _said_already(record: Record, words: frozenset[str] | None) -> bool:
-    """Whether one of `words` is what a task now being asked about said last; an older one is asked about."""
-    return words is not None and record.word in words and record.cohort is not None
+def _said_just_now(record: Record, wait: Wait[Any], now: float) -> bool:
+    """Whether the word that `wait` is for was heard within one interval; an older one is asked about."""
+    return wait.words is not None and record.word in wait.words and now - record.heard_at < wait.interval
 
 
 def _mark_trouble(records: Sequence[Record]) -> None:

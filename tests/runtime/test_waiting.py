@@ -104,6 +104,21 @@ async def test_wait_for_ends_at_a_word_that_is_not_final(client: FakeClient, pla
     assert task.is_done
 
 
+@pytest.mark.looptime
+@pytest.mark.covers("I-02")
+@pytest.mark.parametrize("idle", [0.5, 5.0])
+async def test_a_word_that_was_said_already_ends_the_wait_when_it_is_said_again(idle):
+    """Heard within the interval it counts at once; said longer ago, it is asked about, and an unchanged row answers."""
+    platform = FakePlatform()
+    async with platform.client() as client:
+        task = client.start("a", "deployed")
+        await task.refresh()
+        await asyncio.sleep(idle)
+        begun = asyncio.get_running_loop().time()
+        assert await task.wait_for("deployed", timeout_seconds=10) == "deployed"
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(0.0 if idle < 2 else 0.5, abs=0.01)
+
+
 @pytest.mark.covers("F-33")
 async def test_smallest_interval_of_several_waits_counts(client: FakeClient, platform: FakePlatform):
     """A second, more impatient wait quickens the checks at once; when it leaves they slow down again."""
