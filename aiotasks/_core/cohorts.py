@@ -56,6 +56,7 @@ class Record:
         "asked_at",
         "cohort",
         "details",
+        "ends_at",
         "error",
         "heard_at",
         "id",
@@ -81,6 +82,8 @@ class Record:
         self.heard_at = NEVER
         #: When this process submitted it.
         self.submitted_at = NEVER
+        #: Words that end waits on this handle though the platform can leave them; None: only final ones do.
+        self.ends_at: frozenset[str] | None = None
         self.word: str | None = None
         self.state = State.UNKNOWN
         self.progress: float | None = None

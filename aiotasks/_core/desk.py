@@ -26,7 +26,7 @@ __all__ = ["Desk", "open_originals"]
 class Desk:
     """Keeps the open waits, their deadlines, and the effects that they lead to."""
 
-    __slots__ = ("_board", "_closed_sets", "_deadlines", "_ending", "effects", "fresh", "open", "timeouts", "waits")
+    __slots__ = ("_board", "_closed_sets", "_deadlines", "_ending", "doubted", "effects", "fresh", "open", "timeouts", "waits")
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -37,8 +37,10 @@ class Desk:
         self._closed_sets: deque[Iterator[Record]] = deque()
         #: What is to be done, in the order it was decided.
         self.effects: deque[events.Effect] = deque()
-        #: Records whose next row some waits want to see whatever it says, and how many: few, so kept apart.
+        #: Records that some wait wants one fresh status of, and how many do: few, so kept apart from the many.
         self.fresh: dict[Record, int] = {}
+        #: Records whose last word would end a wait, but was said long ago: their next row counts, changed or not.
+        self.doubted: dict[Record, None] = {}
         #: Waits that are open; counts of those begun and timed out.
         self.open = 0
         self.waits = 0
@@ -55,11 +57,16 @@ class Desk:
         if not wait.remaining:
             self.settle(wait, None)
 
+    def wants_row(self, record: Record) -> bool:
+        """Whether the next row about `record` is to be looked at even if it says nothing new."""
+        return record in self.fresh or record in self.doubted
+
     def put_on(self, record: Record, wait: Wait[Any]) -> None:
         """Let `wait` hear of `record`."""
         record.add_wait(wait)
-        wait.wants_row |= wait.words is not None and record.word in wait.words
-        if wait.wants_row:
+        if _is_end(wait, record):
+            self.doubted[record] = None
+        if wait.is_fresh:
             self.fresh[record] = self.fresh.get(record, 0) + 1
 
     def expire(self, now: float, most: int) -> bool:
@@ -97,8 +104,9 @@ class Desk:
 
     def observed(self, record: Record, *, has_changed: bool) -> None:
         """`record` was heard of: wake those whom that concerns."""
+        self.doubted.pop(record, None)
         for wait in record.open_waits():
-            if record.is_final or (wait.words is not None and record.word in wait.words):
+            if _is_end(wait, record):
                 self.reached(wait, record)
             elif has_changed and wait.is_listening:
                 self._tell(wait)
@@ -192,7 +200,7 @@ class Desk:
         self._closed_sets.clear()
 
     def _take_off(self, record: Record, wait: Wait[Any]) -> None:
-        if record.drop_wait(wait) and wait.wants_row:
+        if record.drop_wait(wait) and wait.is_fresh:
             self.fresh[record] -= 1
             if not self.fresh[record]:
                 del self.fresh[record]
@@ -205,6 +213,14 @@ class Desk:
         if wait.is_open and not wait.is_told:
             wait.is_told = True
             self.effects.append(events.Tell(wait))
+
+
+def _is_end(wait: Wait[Any], record: Record) -> bool:
+    """Whether what is known of `record` is what `wait` is for."""
+    if record.is_final:
+        return True
+    words = wait.words if wait.words is not None else record.ends_at
+    return words is not None and record.word in words and not wait.is_fresh
 
 
 def open_originals(records: Iterable[Record]) -> list[Wait[Any]]:

@@ -265,7 +265,7 @@ class Planner:
         _, query, request = cohort.request
         self.tally.requests += 1
         self.tally.checks += len(cohort.members)
-        fresh = self.desk.fresh
+        desk = self.desk
         flight = Flight(
             number=self.tally.requests,
             cohort=cohort,
@@ -273,7 +273,7 @@ class Planner:
             query=query,
             source=source,
             request=request,
-            fresh=frozenset(filter(fresh.__contains__, cohort.members)) if fresh else frozenset(),
+            fresh=frozenset(filter(desk.wants_row, cohort.members)) if desk.fresh or desk.doubted else frozenset(),
             # A rung that keeps missing is dropped, and tried again now and then.
             wants_digest=cohort.digest_misses < _MISSES or self.tally.requests % _TRIED_AGAIN == 0,
         )

@@ -134,6 +134,7 @@ class Registry:
             return False
         if cohort is not None:
             cohort.group.expel(cohort, leader)
+        self._desk.doubted.pop(leader, None)
         record.asked_at = max(record.asked_at, leader.asked_at)
         copy_state(record, leader)
         book.records[record.id] = record
@@ -147,7 +148,7 @@ class Registry:
         mirror = Wait(
             (leader,),
             interval=wait.interval,
-            words=wait.words,
+            words=wait.words if wait.words is not None else record.ends_at,
             is_fresh=wait.is_fresh,
             is_listening=wait.is_listening,
         )
@@ -197,6 +198,9 @@ class Registry:
                 self.compact(cohort, now)
 
     def _park(self, records: list[Record], asked_at: float) -> None:
+        if self._desk.doubted:
+            for record in records:
+                self._desk.doubted.pop(record, None)
         self._parked.append((after(asked_at, FLOOR), records))
 
     def forget(self, now: float, most: int) -> float | None:

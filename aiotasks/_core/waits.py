@@ -43,7 +43,6 @@ class Wait(Generic[R]):
         "stands_for",
         "tasks",
         "ticket",
-        "wants_row",
         "words",
     )
 
@@ -68,9 +67,6 @@ class Wait(Generic[R]):
         self.words = words
         #: One fresh answer ends it.
         self.is_fresh = is_fresh
-        #: The row of the next answer is looked at even if it says nothing new: it is fresh that counts, or a word
-        #: that was said long ago.
-        self.wants_row = is_fresh
         #: It is told of every change.
         self.is_listening = is_listening
         #: It is told of every task that ends; they queue up in `ready`.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import random
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,7 +20,7 @@ from aiotasks.errors import AiotasksError
 from aiotasks.models import Account, Answer, Observation, Query, Request, Response, State, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from aiotasks._core.matching import Flight
 
@@ -93,6 +92,8 @@ class World:
     told: list[Wait[Any]] = attrs.field(factory=list)
     finals: dict[Record, str] = attrs.field(factory=dict)
     effects: list[str] = attrs.field(factory=list)
+    #: Look at every registered task after every step; simulations of thousands do without.
+    is_thorough: bool = True
 
     def __attrs_post_init__(self) -> None:
         self.planner = Planner(jitter=self.jitter, window=self.window)
@@ -136,14 +137,15 @@ class World:
                 case events.Tell(wait):
                     wait.is_told = False
                     self.told.append(wait)
-        self._check_finals()
+        if self.is_thorough:
+            self._check_finals()
 
     def run(self, until: float) -> None:
         """Let time pass, from event to event."""
         for _ in range(200_000):
-            moments = [m for m in (self.planner.next_wakeup(), self.landings[0][0] if self.landings else None)]
-            moments = [moment for moment in moments if moment is not None]
-            moment = min(moments, default=math.inf)
+            wakeup = self.planner.next_wakeup()
+            landing = self.landings[0][0] if self.landings else math.inf
+            moment = min(math.inf if wakeup is None else wakeup, landing)
             if moment > until:
                 break
             self.now = max(self.now, moment)
@@ -167,7 +169,7 @@ class World:
             self.flying[id] = flight
             if id in self.ended_at:
                 gap = self.now - self.ended_at[id]
-                assert gap >= 2.0 - EPSILON, f"{id} is asked {gap} s after its last query (I-01)"
+                assert gap >= 2.0, f"{id} is asked {gap} s after its last query (I-01)"
                 self.gaps.append(gap)
         self.sent.append((self.now, ids))
         self.effects.append(f"{self.now:.6f} send {','.join(ids)}")
@@ -212,7 +214,3 @@ class World:
 
 def world(batch_limit: int = 5, **options: Any) -> World:
     return World(ModelSource(account(), batch_limit=batch_limit), **options)
-
-
-def scatter(seed: int) -> Callable[[Sequence[Any]], Any]:
-    return random.Random(seed).choice
