@@ -1,12 +1,18 @@
 """A platform in memory: for tests of code that awaits tasks, without a network and in virtual time if you like.
 
-    platform = FakePlatform()
-    async with platform.client() as client:
-        task = client.start("job-1")
-        platform.set("job-1", "done")
-        await task
+    >>> import asyncio
+    >>> async def main():
+    ...     platform = FakePlatform()
+    ...     async with platform.client() as client:
+    ...         task = client.start("job-1")
+    ...         platform.set("job-1", "done")  # or "failed", "cancelled", "running" with a progress, ...
+    ...         await task
+    ...         return task
+    >>> asyncio.run(main())
+    <FakeTask job-1 done (succeeded)>
 
-It keeps to the seams as any platform does, and audits the two-second rule as our emulators do.
+Faults come from `script`, what arrived is in `queries`, and `gaps` shows that no job was asked about too often.
+Under a loop with virtual time (looptime, for one) hours take milliseconds. It keeps to the seams as any platform.
 """
 
 from __future__ import annotations
