@@ -56,7 +56,7 @@ class Record:
         "asked_at",
         "cohort",
         "details",
-        "ends_at",
+        "end_words",
         "error",
         "heard_at",
         "id",
@@ -82,8 +82,8 @@ class Record:
         self.heard_at = NEVER
         #: When this process submitted it.
         self.submitted_at = NEVER
-        #: Words that end waits on this handle though the platform can leave them; None: only final ones do.
-        self.ends_at: frozenset[str] | None = None
+        #: Words that end waits on this handle though the platform can leave them.
+        self.end_words: frozenset[str] = frozenset()
         self.word: str | None = None
         self.state = State.UNKNOWN
         self.progress: float | None = None

@@ -26,7 +26,18 @@ __all__ = ["Desk", "open_originals"]
 class Desk:
     """Keeps the open waits, their deadlines, and the effects that they lead to."""
 
-    __slots__ = ("_board", "_closed_sets", "_deadlines", "_ending", "doubted", "effects", "fresh", "open", "timeouts", "waits")
+    __slots__ = (
+        "_board",
+        "_closed_sets",
+        "_deadlines",
+        "_ending",
+        "doubted",
+        "effects",
+        "fresh",
+        "open",
+        "timeouts",
+        "waits",
+    )
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -219,8 +230,8 @@ def _is_end(wait: Wait[Any], record: Record) -> bool:
     """Whether what is known of `record` is what `wait` is for."""
     if record.is_final:
         return True
-    words = wait.words if wait.words is not None else record.ends_at
-    return words is not None and record.word in words and not wait.is_fresh
+    words = wait.words if wait.words is not None else record.end_words
+    return record.word in words and not wait.is_fresh
 
 
 def open_originals(records: Iterable[Record]) -> list[Wait[Any]]:

@@ -148,7 +148,7 @@ class Registry:
         mirror = Wait(
             (leader,),
             interval=wait.interval,
-            words=wait.words if wait.words is not None else record.ends_at,
+            words=wait.words if wait.words is not None else record.end_words,
             is_fresh=wait.is_fresh,
             is_listening=wait.is_listening,
         )

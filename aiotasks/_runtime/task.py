@@ -27,6 +27,9 @@ class Task(Record):
     remote job. Opening the same task again while it is waited for gives the same object. All durations are
     seconds; instants (`observed_at`, `next_check_at`) are on the event loop's clock, `loop.time()`.
 
+    Where a platform has words that mean "done" to one caller and not to another, `end_words` holds those of this
+    handle: they end its waits and close nothing, so the task can be waited for again. Empty elsewhere.
+
     A platform's own task class derives from this one, declares `__slots__ = ()`, and reads `details`.
     """
 
@@ -58,8 +61,8 @@ class Task(Record):
 
     @property
     def is_done(self) -> bool:
-        """Whether the job has ended, in a word that its platform cannot leave."""
-        return self.is_final
+        """Whether the job has ended: in a word that its platform cannot leave, or one of `end_words`."""
+        return self.is_final or self.word in self.end_words
 
     @property
     def observed_at(self) -> float | None:

@@ -27,7 +27,7 @@ TaskT = TypeVar("TaskT", bound="Task")
 async def until_done(task: Task, timeout: float | None, interval: float, words: frozenset[str] | None) -> None:
     """Wait for the end of one task, or for one of `words`."""
     scheduler = task.client.enter()
-    if task.is_final or (timeout == 0 and words is not None and task.word in words):
+    if task.is_final or (timeout == 0 and (task.is_done if words is None else task.word in words)):
         return
     if timeout == 0:
         raise _timed_out([task], 0.0)
@@ -99,7 +99,7 @@ async def wait_all(
         return given
     scheduler = _scheduler_of(once)
     if timeout == 0:
-        if any(not task.is_final for task in once):
+        if any(not task.is_done for task in once):
             raise _timed_out(once, 0.0)
         return given
     wait = _wait(once, interval, timeout)
@@ -134,9 +134,9 @@ async def _each(tasks: list[TaskT], timeout: float | None, interval: float) -> A
     scheduler = _scheduler_of(tasks)
     if timeout == 0:
         for task in tasks:
-            if task.is_final:
+            if task.is_done:
                 yield task
-        if any(not task.is_final for task in tasks):
+        if any(not task.is_done for task in tasks):
             raise _timed_out(tasks, 0.0)
         return
     wait = _wait(tasks, interval, timeout, is_each=True)
@@ -200,7 +200,7 @@ def _raised(wait: CallersWait, timeout: float | None) -> AiotasksError:
 
 def _timed_out(tasks: Any, timeout: float, lost: Iterable[Any] = ()) -> WaitTimeout:
     unaskable = set(lost)
-    pending = [task for task in tasks if not task.is_final and task not in unaskable]
+    pending = [task for task in tasks if not task.is_done and task not in unaskable]
     if len(tasks) != 1:
         return WaitTimeout(
             f"{len(pending):,} of {len(tasks):,} tasks had not ended after {timeout:g} s",

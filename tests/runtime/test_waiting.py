@@ -108,7 +108,7 @@ async def test_wait_for_ends_at_a_word_that_is_not_final(client: FakeClient, pla
 @pytest.mark.covers("I-02")
 @pytest.mark.parametrize("idle", [0.5, 5.0])
 async def test_a_word_that_was_said_already_ends_the_wait_when_it_is_said_again(idle):
-    """Heard within the interval it counts at once; said longer ago, it is asked about, and an unchanged row answers."""
+    """Heard within the interval it counts at once; an older word is asked about, and an unchanged row answers."""
     platform = FakePlatform()
     async with platform.client() as client:
         task = client.start("a", "deployed")
@@ -406,3 +406,35 @@ async def test_answer_that_makes_no_sense_is_asked_again(client: FakeClient, pla
     await task
     assert task.state is State.SUCCEEDED
     assert len(platform.queries) == 3
+
+
+@pytest.mark.looptime
+@pytest.mark.covers("I-02", "F-75")
+async def test_words_of_a_handle_end_its_waits_and_close_nothing():
+    """Alone and in a set; waited for again after the job went on, the task is asked about before its end counts."""
+    platform = FakePlatform()
+    async with platform.client() as client:
+        tasks = [client.start(name) for name in "ab"]
+        for task in tasks:
+            task.end_words = frozenset({"deployed"})
+        platform.set("a", "deployed")
+        platform.set("b", "done")
+        assert await aiotasks.wait_all(tasks, timeout_seconds=10) == tasks
+        assert [task.is_done for task in tasks] == [True, True]
+        await tasks[0].wait_till_done(timeout_seconds=0)
+
+        await asyncio.sleep(5)
+        platform.set("a", "running")  # sent back to work
+        again = asyncio.get_running_loop().create_task(tasks[0].wait_till_done(timeout_seconds=20))
+        await asyncio.sleep(3)
+        assert not again.done()
+        platform.set("a", "deployed")
+        await again
+
+        await asyncio.sleep(5)
+        assert [task async for task in aiotasks.as_completed(tasks, timeout_seconds=10)] == [tasks[1], tasks[0]]
+        await asyncio.sleep(5)
+        other = client.open("a")
+        assert other is not tasks[0]
+        with pytest.raises(aiotasks.WaitTimeout):
+            await other.wait_till_done(timeout_seconds=5)
