@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import random
 import warnings
 from collections import Counter, deque
@@ -19,12 +18,11 @@ from aiotasks._core import events
 from aiotasks._core.cohorts import RECENTLY
 from aiotasks._core.planner import Planner
 from aiotasks._core.waits import Wait
+from aiotasks._runtime.home import Home
 from aiotasks._runtime.statistics import Statistics, snapshot
-from aiotasks._runtime.turns import Turns
 from aiotasks.errors import (
     AiotasksError,
     AuthError,
-    ForkedScheduler,
     NetworkError,
     ProtocolError,
     SchedulerClosed,
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
     from aiotasks._core.cohorts import Record
     from aiotasks._core.matching import Flight
     from aiotasks._runtime.transport import HttpTransport
+    from aiotasks._runtime.turns import Turns
     from aiotasks.models import Account, Response
 
 __all__ = ["Scheduler", "current_scheduler"]
@@ -72,9 +71,7 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._planner = Planner(jitter=random.random)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._turns: Turns | None = None
-        self._pid = os.getpid()
+        self._home = Home()
         self._root: asyncio.Task[None] | None = None
         self._is_awake = False
         self._queries: set[asyncio.Task[Any]] = set()
@@ -112,15 +109,15 @@ class Scheduler:
 
         Cancellation: what was in flight is dropped at once, and every wait still ends.
         """
-        if self._loop is None:
+        if not self._home.is_found:
             self._is_closing = True
             return
-        self._check_place()
+        loop = self._home.enter()
         if self._closed is not None:
             await asyncio.shield(self._closed)
             return
         self._is_closing = self._planner.is_held = True
-        self._closed = self._loop.create_future()
+        self._closed = loop.create_future()
         try:
             try:
                 await self._ended(self._queries, CLOSE_GRACE)
@@ -132,13 +129,13 @@ class Scheduler:
 
     async def _ended(self, tasks: Collection[asyncio.Task[Any]], timeout: float) -> None:
         """Wait until `tasks` have ended, apart from the one that asks."""
-        others = set(tasks) - {asyncio.current_task(self._loop)}
+        others = set(tasks) - {asyncio.current_task(self._home.loop)}
         if others:
             await asyncio.wait(others, timeout=timeout)
 
     def _let_go(self, error: AiotasksError) -> list[asyncio.Task[Any]]:
         """End every wait, and cancel every asyncio task that is owned but the running one. -> those cancelled."""
-        running = asyncio.current_task(self._loop)
+        running = asyncio.current_task(self._home.loop)
         roots = () if self._root is None else (self._root,)
         owned = [task for task in (*roots, *self._queries, *self._children) if task is not running]
         for task in owned:
@@ -173,7 +170,7 @@ class Scheduler:
         self._planner.desk.waits, self._planner.desk.timeouts = planner.desk.waits, planner.desk.timeouts
 
     def __del__(self) -> None:
-        if self._is_awake and not self._is_closing and self._pid == os.getpid():
+        if self._is_awake and not self._is_closing and self._home.is_in_this_process:
             # F-43: its loop was closed under it. One warning, and nothing raised.
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
 
@@ -186,39 +183,15 @@ class Scheduler:
             WrongLoop: another loop, or none, is running here.
             SchedulerClosed: it was closed.
         """
-        if self._loop is None:
-            self._bind()
-        loop = self._check_place()
+        loop = self._home.enter()
         if self._is_closing:
             raise SchedulerClosed("the scheduler is closed; construct another one")
-        return loop
-
-    def _bind(self) -> None:
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise WrongLoop("a scheduler is used from inside a running event loop, with `await`") from None
-        self._turns = Turns(self._loop)
-        self._pid = os.getpid()
-
-    def _check_place(self) -> asyncio.AbstractEventLoop:
-        if self._pid != os.getpid():
-            raise ForkedScheduler("the scheduler lives in the parent process; construct one in this process")
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is None or loop is not self._loop:
-            raise WrongLoop(
-                "this scheduler, its clients and tasks belong to the event loop of their first await; "
-                "use a client of this loop, and Task.token() to hand a task over"
-            )
         return loop
 
     @property
     def is_usable(self) -> bool:
         """Whether it was not closed, and this is the process it lives in."""
-        return not self._is_closing and self._pid == os.getpid()
+        return not self._is_closing and self._home.is_in_this_process
 
     def now(self) -> float:
         """Seconds on the clock of its loop."""
@@ -227,8 +200,7 @@ class Scheduler:
     @property
     def turns(self) -> Turns:
         """The turns of its loop, once it has one."""
-        assert self._turns is not None
-        return self._turns
+        return self._home.turns
 
     # --- clients ----------------------------------------------------------------------------------------
 
@@ -243,14 +215,13 @@ class Scheduler:
         transports = self._transports.get(account, [])
         if transport not in transports:
             return
-        self._check_place()
+        self._home.enter()
         transports.remove(transport)
         if transports:
             return
         del self._transports[account]
         if not self._is_closing:
-            error = SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
-            self._feed(events.Closed(error, account))
+            self._feed(events.Closed(_client_closed(account), account))
 
     def known(self, account: Account, id: Any) -> Record | None:
         """The registered task of that identity, if there is one."""
@@ -286,17 +257,15 @@ class Scheduler:
 
     def leave(self, wait: CallersWait) -> None:
         """The caller gave `wait` up, or is done with it."""
-        if wait.is_open and self._loop is not None and not self._loop.is_closed():
+        if wait.is_open and not self._home.loop.is_closed():
             self._feed(events.Ended(wait))
 
     def _feed(self, event: events.Event) -> None:
-        assert self._loop is not None
-        self._planner.feed(event, self._loop.time())
+        self._planner.feed(event, self._home.now())
         self._nudge()
 
     def _nudge(self) -> None:
         """Have the root look at the planner again; start it if it is not there."""
-        assert self._loop is not None
         if not self._is_awake:
             if not (self._planner.is_idle or self._is_closing):
                 if self._forgetter is not None:
@@ -315,9 +284,8 @@ class Scheduler:
         return child
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        assert self._loop is not None
         # In an empty context: else it would keep the first caller's request variables for ever.
-        return self._loop.create_task(work, name=name, context=contextvars.Context())
+        return self._home.loop.create_task(work, name=name, context=contextvars.Context())
 
     # --- the root ---------------------------------------------------------------------------------------
 
@@ -348,15 +316,14 @@ class Scheduler:
         self._begin_anew(crash)
 
     async def _carry_out(self) -> None:
-        assert self._loop is not None
-        planner, turns, now = self._planner, self.turns, self._loop.time()
+        planner, turns, now = self._planner, self.turns, self._home.now()
         while True:
             self._effects.extend(planner.due(now))
             while self._effects:
                 for _ in range(min(TURN_SLICE, len(self._effects))):
                     match effect := self._effects.popleft():
                         case events.Send(flight, due):
-                            self._lateness.append(max(0.0, self._loop.time() - due))
+                            self._lateness.append(max(0.0, self._home.now() - due))
                             self._launch(flight)
                         case events.Settle(wait) | events.Tell(wait):
                             _wake(wait)
@@ -374,12 +341,11 @@ class Scheduler:
 
     async def _sleep_until(self, moment: float | None) -> float:
         """Sleep until `moment`, or until nudged. -> the time."""
-        assert self._loop is not None
-        if moment is not None and moment <= self._loop.time():
+        if moment is not None and moment <= self._home.now():
             await self.turns.next()  # more at once: but others first
-            return self._loop.time()
-        self._sleeper = self._loop.create_future()
-        timer = self._loop.call_at(moment, _wake_root, self._sleeper, moment) if moment is not None else None
+            return self._home.now()
+        self._sleeper = self._home.loop.create_future()
+        timer = self._home.loop.call_at(moment, _wake_root, self._sleeper, moment) if moment is not None else None
         try:
             # A timer may fire earlier than asked, by less than the clock can tell; going by the clock alone the
             # root would find nothing due, ask for the same moment again, and spin until the clock moves.
@@ -388,14 +354,13 @@ class Scheduler:
             self._sleeper = None
             if timer is not None:
                 timer.cancel()
-        return max(reached, self._loop.time())
+        return max(reached, self._home.now())
 
     def _forget_later(self) -> None:
         """The root is about to end; what is parked is let go of when its last query no longer matters."""
-        assert self._loop is not None
-        moment = self._planner.forget(self._loop.time())
+        moment = self._planner.forget(self._home.now())
         if moment is not None:
-            self._forgetter = self._loop.call_at(max(moment, self._loop.time()), self._forget_later)
+            self._forgetter = self._home.loop.call_at(max(moment, self._home.now()), self._forget_later)
 
     # --- one query --------------------------------------------------------------------------------------
 
@@ -406,8 +371,7 @@ class Scheduler:
 
     async def _fly(self, flight: Flight) -> None:
         """Send one query and feed what comes of it. However this ends, the flight has ended too."""
-        assert self._loop is not None
-        planner, now = self._planner, self._loop.time
+        planner, now = self._planner, self._home.now
         try:
             transport = self._transport(flight.source.account)
             seen = transport.renewals
@@ -436,14 +400,12 @@ class Scheduler:
         self._nudge()
 
     def _fail(self, planner: Planner, flight: Flight, error: AiotasksError, at: float) -> None:
-        assert self._loop is not None
         self._errors[type(error).__name__] += 1
         if planner is self._planner:  # else that one crashed, and this one knows nothing of the flight
-            planner.feed(events.Failed(flight, error, at), self._loop.time())
+            planner.feed(events.Failed(flight, error, at), self._home.now())
 
     async def _read(self, planner: Planner, flight: Flight, response: Response, at: float) -> None:
         """Feed the answer block by block; the cohort stays in flight until the last one is applied."""
-        assert self._loop is not None
         digest = hash(response.body) if flight.wants_digest and response.status == 200 else None
         if digest is not None and planner.is_unchanged(flight, digest):
             planner.feed(events.Landed(flight, at, digest, is_unchanged=True), at)
@@ -455,21 +417,21 @@ class Scheduler:
             answer = next(answers, None)
             if answer is None:
                 break
-            planner.feed(events.Answered(flight, answer), self._loop.time())
+            planner.feed(events.Answered(flight, answer), self._home.now())
             self._nudge()
-        planner.feed(events.Landed(flight, at, digest), self._loop.time())
+        planner.feed(events.Landed(flight, at, digest), self._home.now())
 
     def _transport(self, account: Account) -> HttpTransport:
         transports = self._transports.get(account)
         if transports is None:
-            raise SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
+            raise _client_closed(account)
         return transports[-1]
 
     # --- looking in -------------------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
         """What it is doing: a snapshot that no longer changes. Costs time in proportion to cohorts, not tasks."""
-        now = self._loop.time() if self._loop is not None else 0.0
+        now = self._home.now() if self._home.is_found else 0.0
         return snapshot(self._planner, self._lateness, self._errors, now)
 
 
@@ -481,6 +443,10 @@ def _checked(tasks: Sequence[Record]) -> int:
         if isinstance(waits, dict) and len(waits) >= MOST_WAITS_PER_TASK <= len(task.open_waits()):
             raise SchedulerFull(f"task {task.id!r} has {MOST_WAITS_PER_TASK:,} waits, the most allowed")
     return sum(task.cohort is None for task in tasks)
+
+
+def _client_closed(account: Account) -> SchedulerClosed:
+    return SchedulerClosed("the task's client was closed; the remote job goes on", platform=account.platform)
 
 
 def _wake(wait: Wait[Any]) -> None:
