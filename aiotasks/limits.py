@@ -91,8 +91,10 @@ TRIES: Final = 5
 TURN_BUDGET: Final = 0.0005
 #: Registrations and wake-ups handled between two looks at the clock.
 TURN_SLICE: Final = 64
-#: Tasks forgotten, or given up together, per call of the planner.
+#: Tasks registered or forgotten together per call of the planner.
 SLICE: Final = 1_000
+#: Waits that time out or are closed, and tasks given up, per call of the planner: about 4 us each.
+ENDINGS: Final = 128
 #: L-17. `aclose()` lets queries in flight finish for this long.
 CLOSE_GRACE: Final = 10.0
 #: L-17. What it then cancels may take this long to end.

@@ -35,7 +35,7 @@ from aiotasks._core.matching import Flight, match
 from aiotasks._core.merging import again
 from aiotasks._core.pacing import after
 from aiotasks._core.registry import AccountBook, Registry
-from aiotasks.limits import FLOOR, SLICE, WINDOW
+from aiotasks.limits import ENDINGS, FLOOR, SLICE, WINDOW
 from aiotasks.models import Absence, Query
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Planner:
         """What is to be done at `now`: queries first, in the order they came due, then waits."""
         self._now = now = max(now, self._now)
         # Each is tried: no kind of ending waits for another.
-        is_behind = self.desk.expire(now, SLICE) | self.desk.end_some(SLICE) | self._faults.doom(SLICE)
+        is_behind = self.desk.expire(now, ENDINGS) | self.desk.end_some(ENDINGS) | self._faults.doom(ENDINGS)
         self.desk.sweep(SLICE)
         self._registry.forget(now, SLICE)
         self._registry.compact_thinned(now)

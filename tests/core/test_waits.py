@@ -7,7 +7,8 @@ import pytest
 from aiotasks._core import events
 from aiotasks._core.cohorts import RECENTLY
 from aiotasks._core.waits import Wait
-from aiotasks.errors import SchedulerClosed, ServerError, WaitTimeout
+from aiotasks.errors import AuthError, SchedulerClosed, ServerError, WaitTimeout
+from aiotasks.limits import ENDINGS
 from aiotasks.models import Answer
 from tests.core.model import ModelSource, World, account, world
 
@@ -80,18 +81,55 @@ def test_time_out_in_the_moment_of_the_query_comes_first():
 
 @pytest.mark.covers("F-36", "I-05")
 def test_mass_time_out_comes_in_slices_and_before_any_query():
-    """3,500 waits end at one moment: a thousand per call, and those who remain are asked after the last."""
+    """A slice per call, nothing else meanwhile; those who remain are asked after the last."""
     it = world(batch_limit=5000, **NO_LATENCY)
-    tasks = it.tasks(3501)
+    tasks = it.tasks(3 * ENDINGS + 2)
     waits = [Wait((task,), interval=2.0, deadline=None if task is tasks[0] else 0.5) for task in tasks]
     for wait in waits:
         it.planner.feed(events.Watched(wait.tasks, wait), 0.0)
     counts = []
     for _ in range(4):
+        assert it.planner.next_wakeup() == 0.5
         effects = it.planner.due(0.5)
         counts.append([sum(isinstance(e, kind) for e in effects) for kind in (events.Settle, events.Send)])
-    assert counts == [[1000, 0], [1000, 0], [1000, 0], [500, 1]]
-    assert it.planner.desk.timeouts == 3500
+    assert counts == [[ENDINGS, 0]] * 3 + [[1, 1]]
+    assert it.planner.desk.timeouts == 3 * ENDINGS + 1
+
+
+@pytest.mark.covers("I-05")
+@pytest.mark.parametrize("is_closed", [True, False], ids=["client closed", "credential refused"])
+def test_mass_ending_comes_in_slices_and_before_any_query(is_closed):
+    """Thousands of waits end with their account; no query is sent while they do."""
+    it = world(batch_limit=50, **NO_LATENCY)
+    waits = [it.wait(task) for task in it.tasks(3 * ENDINGS)]
+    it.run(1.0)
+    if is_closed:
+        it.planner.feed(events.Closed(SchedulerClosed("closed"), it.source.account), it.now)
+    else:
+        it.respond = lambda it, flight: AuthError("401")
+        while it.settled == {}:
+            it.run(it.planner.next_wakeup() or it.now)
+    sent = len(it.sent)
+    calls = 0
+    while any(wait.is_open for wait in waits):
+        assert it.planner.next_wakeup() == it.now
+        it.step()
+        calls += 1
+    assert calls <= 3
+    it.run(60.0)
+    assert len(it.sent) == sent
+    assert it.planner.is_idle
+
+
+def test_things_say_what_they_are():
+    """One line each, for whoever debugs."""
+    it = world(**NO_LATENCY)
+    [task] = it.tasks(1)
+    wait = it.wait(task, timeout=1.0)
+    assert repr(wait) == "<Wait on 1 tasks, 1 remaining, open>"
+    assert repr(task.cohort).endswith(" of 1, due 0.500>")
+    it.run(1.0)
+    assert repr(wait) == "<Wait on 1 tasks, 1 remaining, ended: time is up>"
 
 
 def test_wait_for_words_ends_with_one_of_them_and_closes_nothing():
