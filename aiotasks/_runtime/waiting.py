@@ -15,7 +15,6 @@ from aiotasks.limits import FLOOR
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from aiotasks._runtime.client import BaseClient
     from aiotasks._runtime.task import Task
     from aiotasks.models import Observation
 
@@ -183,8 +182,7 @@ def _look_again(wait: CallersWait) -> None:
 
 def _scheduler_of(tasks: list[TaskT]) -> Scheduler:
     """The one scheduler of all of them, once every client is seen to be open."""
-    clients: set[BaseClient] = set(map(attrgetter("client"), tasks))
-    schedulers = {client.enter() for client in clients}
+    schedulers: set[Scheduler] = {client.enter() for client in set(map(attrgetter("client"), tasks))}
     if len(schedulers) > 1:
         raise InvalidArgument("tasks: given tasks of several schedulers, allowed: those of one")
     return schedulers.pop()

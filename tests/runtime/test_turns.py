@@ -95,21 +95,24 @@ async def test_idle_turns_cost_no_pass():
     assert not any("_begin" in repr(args) for args in scheduled)
 
 
-@pytest.mark.slow
-async def test_neighbour_is_not_starved_by_eight_workers():
-    """Real time: eight workers with 50 ms each leave a neighbour many passes in between."""
+@pytest.mark.covers("I-04")
+async def test_neighbour_waits_for_one_budget_however_many_work(clock: Clock):
+    """Eight workers with 50 ms of work each keep a neighbour for one budget and one piece at a time."""
     turns = Turns(asyncio.get_running_loop())
+    piece = TURN_BUDGET / 5
 
     async def worker() -> None:
-        until = asyncio.get_running_loop().time() + 0.05
-        while asyncio.get_running_loop().time() < until:
-            sum(range(500))
+        for _ in range(500):
             if turns.is_over:
                 await turns.next()
+            clock.work(piece)
 
     workers = [start(worker()) for _ in range(8)]
-    count = 0
+    waited = []
+    await asyncio.sleep(0)  # they all begin in one pass
     while not all(worker.done() for worker in workers):
+        before = clock.now
         await asyncio.sleep(0)
-        count += 1
-    assert count > 40
+        waited.append(clock.now - before)
+    assert max(waited) <= TURN_BUDGET + piece * 1.01
+    assert sum(waited) > 0.3, "it is the work that was watched"
