@@ -174,8 +174,8 @@ class Conformance:
             await asyncio.sleep(2 * INTERVAL)
             subject.throttle(9)
             asked = subject.audit()["status_requests"]
-            while subject.audit()["status_requests"] == asked:
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the server is not asked to tell us
+            while subject.audit()["status_requests"] == asked:  # noqa: ASYNC110 - nobody tells us
+                await asyncio.sleep(0.05)
             asked = subject.audit()["status_requests"]
             subject.end(*(task.id for task in tasks))
             await asyncio.sleep(8.5)
@@ -275,8 +275,8 @@ async def _moment_of(task: Task) -> float:
 
 async def _outcome(work: Any) -> BaseException | None:
     """How `work` ended: None if well."""
-    (ended,) = await asyncio.gather(work, return_exceptions=True)
-    return ended if isinstance(ended, BaseException) else None
+    ended: list[Any] = await asyncio.gather(work, return_exceptions=True)
+    return ended[0] if isinstance(ended[0], BaseException) else None
 
 
 def _assert_paced(subject: Subject) -> None:
