@@ -275,8 +275,11 @@ async def _moment_of(task: Task) -> float:
 
 async def _outcome(work: Any) -> BaseException | None:
     """How `work` ended: None if well."""
-    ended: list[Any] = await asyncio.gather(work, return_exceptions=True)
-    return ended[0] if isinstance(ended[0], BaseException) else None
+    try:
+        await work
+    except (Exception, asyncio.CancelledError) as outcome:  # noqa: BLE001 - that is what is asked for
+        return outcome
+    return None
 
 
 def _assert_paced(subject: Subject) -> None:
