@@ -67,6 +67,8 @@ class Task(Record):
     @property
     def observed_at(self) -> float | None:
         """When the status was last heard, on the loop's clock; None before that."""
+        if self.word is None:
+            return None  # it may have joined a cohort that was heard from before
         heard = self.heard_at if self.cohort is None else max(self.heard_at, self.cohort.heard_at)
         return None if heard == NEVER else heard
 

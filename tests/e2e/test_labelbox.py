@@ -29,7 +29,8 @@ def ends_of(emulator: LabelboxEmulator) -> dict[str, float]:
 def audited(emulator: LabelboxEmulator) -> dict:
     audit = emulator.audit()
     assert audit["violations"] == 0
-    assert audit["min_gap_seconds"] is None or audit["min_gap_seconds"] >= 2.0
+    # In virtual time nothing takes time: gaps of exactly 2 s are the rule, give or take the last bit of a float.
+    assert audit["min_gap_seconds"] is None or audit["min_gap_seconds"] >= 2.0 - 1e-9
     return audit
 
 
