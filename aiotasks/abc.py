@@ -98,7 +98,7 @@ class Transport(Protocol):
     async def send(self, request: Request, read: Callable[[Response], T]) -> T:
         """Send `request` and give what `read` makes of the answer.
 
-        A repeatable request is sent again after a transient fault, up to 5 times in all, with backoff and not
+        A repeatable request is sent again after a transient fault, up to its `tries` in all, with backoff and not
         before a `Retry-After`; after a 401 the credential is renewed once and the request repeated. `read` is
         given answers of any status but 401 and 5xx, and may raise; transient errors that it raises count as
         such.

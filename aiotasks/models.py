@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from aiotasks.errors import AiotasksError, InvalidArgument
-from aiotasks.limits import ANSWER_BYTES, QUERY_TIMEOUT
+from aiotasks.limits import ANSWER_BYTES, QUERY_TIMEOUT, TRIES
 from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class Request:
     is_foreign: bool = False
     #: Sending it twice does no harm: `Transport.send` repeats it after a transient fault.
     is_repeatable: bool = False
+    #: How often `Transport.send` sends it at most.
+    tries: int = TRIES
     #: Seconds for the whole exchange.
     timeout: float = QUERY_TIMEOUT
     #: Largest answer taken, in bytes after decompression.

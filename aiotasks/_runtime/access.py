@@ -33,8 +33,13 @@ def checked_secret(value: object, name: str, *, otherwise: str = "") -> Secret:
     return Secret(value)
 
 
-def checked_origin(value: object, name: str = "endpoint") -> str:
+def checked_origin(value: object, name: str = "endpoint", *, allow_http: bool = False) -> str:
     """The origin of a URL that a credential may be sent to: https, or http to this machine (B-11).
+
+    Args:
+        value: what the caller gave.
+        name: the argument's name.
+        allow_http: take http to other machines too, because the caller said so.
 
     Raises:
         InvalidArgument, InvalidType: no such URL, one with a user, query or fragment, or an address in an odd form.
@@ -50,6 +55,6 @@ def checked_origin(value: object, name: str = "endpoint") -> str:
         raise InvalidArgument(f"{name}: given one with a query or fragment, allowed: an https URL without")
     if is_odd_address(host):
         raise InvalidArgument(f"{name}: given the address {escaped(host, 40)}, allowed: one in its usual form")
-    if parts.scheme != "https" and not is_loopback(host):
+    if parts.scheme != "https" and not (allow_http or is_loopback(host)):
         raise InvalidArgument(f"{name}: given plain http to {escaped(host, 80)}, allowed: https, or this machine")
     return origin

@@ -174,9 +174,9 @@ class BaseClient:
         search = self._searches.get(id)
         if known is not None and (search is None or known is not search.stranger):
             await known.refresh()
-            if isinstance(known, choose(known.snapshot())):
-                return known
-            search = self._searches.get(id)  # somebody else may have begun one meanwhile
+            seen = known.snapshot()
+            kind = choose(seen)
+            return known if isinstance(known, kind) else self.open_task(kind, id, source, seen)
         if search is None:
             search = self._searches[id] = _Search(Task(self, id, source))
         search.callers += 1

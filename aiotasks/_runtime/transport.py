@@ -24,7 +24,7 @@ from aiotasks.errors import (
     ServiceError,
     SubmitUnknown,
 )
-from aiotasks.limits import DECODE_ON_LOOP_BYTES, REDIRECTS, SENDS_AT_ONCE, SENDS_PER_ACCOUNT, TRIES
+from aiotasks.limits import DECODE_ON_LOOP_BYTES, REDIRECTS, SENDS_AT_ONCE, SENDS_PER_ACCOUNT
 from aiotasks.safety import escaped, origin_of
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class HttpTransport:
     async def send(self, request: Request, read: Callable[[Response], T]) -> T:
         """Send `request` and give what `read` makes of the answer.
 
-        A repeatable request is sent up to 5 times while the fault is transient; any request is, when it
+        A repeatable request is sent up to `tries` times while the fault is transient; any request is, when it
         certainly was not executed (no connection, 429). Redirects are followed for downloads alone, at most 3,
         each checked anew (S-02). `read` is called in a worker thread for answers beyond 256 KiB.
 
@@ -169,11 +169,11 @@ class HttpTransport:
 
         Cancellation: the exchange is dropped and its connection closed; the server may have acted on it.
         """
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, request.tries + 1):
             try:
                 return await self._attempt(request, read)
             except (ServiceError, AnswerError) as error:
-                if attempt == TRIES or not _is_worth_repeating(request, error):
+                if attempt == request.tries or not _is_worth_repeating(request, error):
                     raise
                 delay = _delay(attempt, error)
             await self._exchanges.pause(delay)
@@ -304,7 +304,7 @@ def _is_settled_by(request: Request, error: NetworkError | AnswerError) -> bool:
 
 
 def _is_worth_repeating(request: Request, error: AiotasksError) -> bool:
-    if isinstance(error, RefusedUrl):
+    if isinstance(error, RefusedUrl) or error.http_status == 501:  # "not implemented" stays so
         return False
     if isinstance(error, NetworkError) and not error.is_sent:
         return True

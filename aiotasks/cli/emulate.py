@@ -20,6 +20,8 @@ _EPILOG: Final = """\
 When it is ready, one line of JSON on stdout says where it is and what a client needs to log in:
 
   {"platform": "labelbox", "url": "http://127.0.0.1:40123/graphql", "api_key": "key-..."}
+  {"platform": "supervisely", "url": "http://127.0.0.1:40123", "token": "token-...", "workspace_id": 6,
+   "agent_id": 4, "module_id": 5}
 
 A fault strikes requests, a switch changes how the server behaves. Both are JSON, here and for
 POST http://127.0.0.1:PORT/__emulator__/faults:
@@ -33,7 +35,9 @@ POST http://127.0.0.1:PORT/__emulator__/faults:
 
 A fault has: status body html retry_after reset slow cut processed on after every times.
 Switches of labelbox: id_in complexity_limit max_first hidden poisoned failing failing_code file_ttl
-file_bytes gzip streamable. GET /__emulator__/audit tells what was asked and how often,
+file_bytes gzip streamable.
+Switches of supervisely: in_filter filters max_ids max_per_page list_status missing_status hidden
+unlisted poisoned gzip. GET /__emulator__/audit tells what was asked and how often,
 GET /__emulator__/tasks when each job starts and ends; POST there creates jobs, PATCH moves them.
 """
 
@@ -44,8 +48,14 @@ def _labelbox(**options: Any) -> Emulator:
     return LabelboxEmulator(**options)
 
 
+def _supervisely(*, api_key: str | None, **options: Any) -> Emulator:
+    from aiotasks.emulators.supervisely import SuperviselyEmulator
+
+    return SuperviselyEmulator(token=api_key, **options)
+
+
 #: Imported when they are chosen: an emulator needs packages that the library does without.
-_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {"labelbox": _labelbox}
+_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {"labelbox": _labelbox, "supervisely": _supervisely}
 
 
 def _span(text: str) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sys
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -15,15 +16,16 @@ import pytest
 from aiotasks.cli import main
 from aiotasks.emulators.faults import Fault
 from aiotasks.emulators.labelbox.switches import Switches
+from aiotasks.emulators.supervisely.switches import Switches as SuperviselySwitches
 
 
-async def _started(*arguments: str) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+async def _started(*arguments: str, platform: str = "labelbox") -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "aiotasks",
         "emulate",
-        "labelbox",
+        platform,
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -51,6 +53,25 @@ async def test_process_greets_serves_and_stops(number):
         process.send_signal(number)
         output, errors = await process.communicate()
     assert (process.returncode, output, errors) == (0, b"", b"")
+
+
+@pytest.mark.slow
+async def test_supervisely_says_what_its_client_needs():
+    """Server, token, and what an app is started with; frozen tasks stay where they are."""
+    process, ready = await _started("--frozen", "--api-key", "mine", platform="supervisely")
+    assert set(ready) == {"platform", "url", "token", "workspace_id", "agent_id", "module_id"}
+    assert (ready["platform"], ready["token"]) == ("supervisely", "mine")
+    app = {"workspaceId": ready["workspace_id"], "agentId": ready["agent_id"], "moduleId": ready["module_id"]}
+    async with aiohttp.ClientSession(headers={"x-api-key": "mine"}) as session:
+        async with session.post(f"{ready['url']}/public/api/v3/tasks.run.app", json=app) as response:
+            [task] = await response.json()
+        async with session.get(f"{ready['url']}/__emulator__/tasks") as response:
+            assert (await response.json())["tasks"] == [
+                {"id": task["taskId"], "status": "queued", "start": pytest.approx(0, abs=1e9), "end": None}
+            ]
+    process.send_signal(signal.SIGTERM)
+    assert await process.communicate() == (b"", b"")
+    assert process.returncode == 0
 
 
 @pytest.mark.slow
@@ -132,5 +153,5 @@ def test_help_names_every_fault_and_switch(capsys):
     with pytest.raises(SystemExit):
         main(["emulate", "--help"])
     words = set(capsys.readouterr().out.replace(".", " ").split())
-    names = {field.name for kind in (Fault, Switches) for field in msgspec.structs.fields(kind)}
+    names = {field.name for kind in (Fault, Switches, SuperviselySwitches) for field in msgspec.structs.fields(kind)}
     assert names <= words

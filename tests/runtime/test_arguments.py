@@ -166,3 +166,13 @@ def test_bad_id_is_refused(value: object, kind: type[str | int], error: type[Exc
 def test_odd_ids_are_taken(value: str):
     """What is odd in a URL is a good id: the providers encode it."""
     assert arguments.checked_id(value) == value
+
+
+@pytest.mark.covers("B-11")
+def test_plain_http_elsewhere_has_to_be_allowed():
+    """By the caller, in so many words; what else is wrong with a URL stays wrong."""
+    with pytest.raises(InvalidArgument, match="plain http"):
+        aiotasks.checked_origin("http://platform.example")
+    assert aiotasks.checked_origin("http://platform.example", allow_http=True) == "http://platform.example:80"
+    with pytest.raises(InvalidArgument, match="endpoint"):
+        aiotasks.checked_origin("ftp://platform.example", allow_http=True)

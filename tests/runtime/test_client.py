@@ -131,6 +131,17 @@ async def test_searches_for_many_ids_share_queries(client: FakeClient, platform:
     await assert_forgotten(client)
 
 
+async def test_search_soon_after_another_costs_one_query(client: FakeClient, platform: FakePlatform):
+    """What the first one left behind is asked again after its two seconds, once."""
+    platform.set("a", "running")
+    await client.find("a")
+    platform.set("a", "running", 30)
+    found = await client.find("a")
+    assert (type(found), found.progress) == (FakeTask, 30)
+    assert len(platform.queries) == 2
+    assert 2.0 <= least_gap(platform) <= 2.5
+
+
 async def test_search_for_a_registered_id_gives_the_registered_task(client: FakeClient, platform: FakePlatform):
     """A task that somebody waits for is refreshed and given."""
     task = client.start("a")

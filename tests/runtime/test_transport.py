@@ -11,6 +11,7 @@ import traceback
 import zlib
 from collections.abc import Callable
 
+import attrs
 import pytest
 import uvloop
 
@@ -561,6 +562,23 @@ async def test_repeatable_request_is_tried_five_times():
     for number, pause in enumerate(transport.pauses):
         assert 2.0 <= pause <= 2.0 + 2.0 * 2**number
     assert len(transport.pauses) == 4
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+async def test_request_says_how_often_it_is_tried(tries: int):
+    """A caller who repeats by rules of their own allows fewer."""
+    transport = ScriptedTransport(in_turn(*[NetworkError("gone")] * 5))
+    with pytest.raises(NetworkError):
+        await transport.send(attrs.evolve(REPEATABLE, tries=tries), body)
+    assert len(transport.requests) == tries
+
+
+async def test_what_is_not_implemented_is_not_asked_for_again():
+    """501 stays so, unlike the other 5xx."""
+    transport = ScriptedTransport(in_turn(json_response({}, status=501)))
+    with pytest.raises(ServerError):
+        await transport.send(REPEATABLE, body)
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize("fault", [ProtocolError("page"), AnswerTooLarge("big")], ids=["protocol", "size"])

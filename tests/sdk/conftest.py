@@ -1,4 +1,4 @@
-"""Runs a vendor's real SDK in a process and an environment of its own (`.ci/sdk labelbox` makes it)."""
+"""Runs a vendor's real SDK in a process and an environment of its own (`.ci/sdk PLATFORM` makes it)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 from aiotasks.emulators.labelbox import LabelboxEmulator
+from aiotasks.emulators.supervisely import SuperviselyEmulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +45,58 @@ def shown(task):
 """
 
 
+#: Before the test's own lines: a client, and a way to look at what a call raises. The SDK imports libraries for
+#: images and volumes that its tasks have no use for; whatever is asked of their stand-ins is another stand-in.
+_SUPERVISELY = """
+import importlib.abc, importlib.machinery, json, logging, os, sys, types, warnings
+warnings.simplefilter("ignore")
+logging.disable(logging.CRITICAL)
+
+class Anything(type):
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stub
+
+class Stub(metaclass=Anything):
+    pass
+
+class Module(types.ModuleType):
+    __path__ = []
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stub
+
+class Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    names = {"SimpleITK", "cv2", "imutils", "nrrd", "pandas", "pydicom", "trimesh"}
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+    def create_module(self, spec):
+        return Module(spec.name)
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.insert(0, Stubs())
+import requests
+import supervisely as sly
+from supervisely.api.task_api import KubernetesSettings, TaskApi, TaskFinishedWithError
+from supervisely.api.module_api import WaitingTimeExceeded
+
+url = sys.argv[1]
+globals().update(json.loads(sys.argv[2]))
+api = sly.Api(url, os.environ["API_TOKEN"], retry_count=2, retry_sleep_sec=0.05)
+Status = TaskApi.Status
+
+def raised(call, *arguments, **options):
+    try:
+        return "nothing: %r" % (call(*arguments, **options),)
+    except Exception as error:
+        return type(error).__name__
+"""
+
+
 def python_of(platform: str) -> str:
     """The interpreter of a vendor's environment; without it the test is skipped, or fails where it must run."""
     python = _ROOT / ".sdk" / platform / "bin" / "python"
@@ -53,6 +106,22 @@ def python_of(platform: str) -> str:
     if os.environ.get("AIOTASKS_REQUIRE_SDK") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+async def _answer(python: str, code: str, *arguments: str, **environment: str) -> Any:
+    """What a process of that interpreter leaves in `answer`."""
+    process = await asyncio.create_subprocess_exec(
+        python,
+        "-c",
+        f"{code}\nprint(json.dumps(answer, default=str))\n",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return json.loads(output)
 
 
 @attrs.define
@@ -71,20 +140,9 @@ class Labelbox:
             key: Another API key than the right one.
             names: Values that JSON can carry.
         """
-        code = f"{_LABELBOX}\n{textwrap.dedent(lines)}\nprint(json.dumps(answer, default=str))\n"
-        process = await asyncio.create_subprocess_exec(
-            self.python,
-            "-c",
-            code,
-            self.url,
-            json.dumps(names),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LABELBOX_API_KEY": key or self.emulator.api_key},
-        )
-        output, errors = await process.communicate()
-        assert process.returncode == 0, errors.decode()
-        return json.loads(output)
+        code = f"{_LABELBOX}\n{textwrap.dedent(lines)}"
+        key = key or self.emulator.api_key
+        return await _answer(self.python, code, self.url, json.dumps(names), LABELBOX_API_KEY=key)
 
 
 @pytest.fixture
@@ -94,3 +152,34 @@ async def labelbox() -> AsyncIterator[Labelbox]:
     emulator = LabelboxEmulator(seed=1, duration=(0.5, 0.5))
     async with emulator.serve() as url:
         yield Labelbox(emulator, url, python)
+
+
+@attrs.define
+class Supervisely:
+    """A pretended Supervisely and the vendor's client of it."""
+
+    emulator: SuperviselyEmulator
+    url: str
+    python: str
+
+    async def run(self, lines: str, *, token: str | None = None, **names: Any) -> Any:
+        """Runs some lines of Python with `api`, the real one, and gives what they left in `answer`.
+
+        Args:
+            lines: The lines; they find the names besides, and `workspace_id`, `agent_id`, `module_id`.
+            token: Another token than the right one.
+            names: Values that JSON can carry.
+        """
+        code = f"{_SUPERVISELY}\n{textwrap.dedent(lines)}"
+        names = {name: getattr(self.emulator, name) for name in ("workspace_id", "agent_id", "module_id")} | names
+        token = token or self.emulator.token
+        return await _answer(self.python, code, self.url, json.dumps(names), API_TOKEN=token)
+
+
+@pytest.fixture
+async def supervisely() -> AsyncIterator[Supervisely]:
+    """The vendor's client of an emulator whose tasks stand still."""
+    python = python_of("supervisely")
+    emulator = SuperviselyEmulator(seed=1, frozen=True)
+    async with emulator.serve() as url:
+        yield Supervisely(emulator, url, python)
