@@ -55,6 +55,35 @@ def python_of(platform: str) -> str:
     pytest.skip(reason)
 
 
+async def answer_of(
+    python: str, prelude: str, lines: str, url: str, names: dict[str, Any], environment: dict[str, str]
+) -> Any:
+    """Runs some lines of Python after a prelude, in a process of its own, and gives what they left in `answer`.
+
+    Args:
+        python: The interpreter.
+        prelude: Lines that find the URL and the names in `sys.argv`.
+        lines: The test's own.
+        url: Where the emulator is.
+        names: Values that JSON can carry.
+        environment: Variables besides those of this process.
+    """
+    code = f"{prelude}\n{textwrap.dedent(lines)}\nprint(json.dumps(answer, default=str))\n"
+    process = await asyncio.create_subprocess_exec(
+        python,
+        "-c",
+        code,
+        url,
+        json.dumps(names),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return json.loads(output)
+
+
 @attrs.define
 class Labelbox:
     """A pretended Labelbox and the vendor's client of it."""
@@ -71,20 +100,8 @@ class Labelbox:
             key: Another API key than the right one.
             names: Values that JSON can carry.
         """
-        code = f"{_LABELBOX}\n{textwrap.dedent(lines)}\nprint(json.dumps(answer, default=str))\n"
-        process = await asyncio.create_subprocess_exec(
-            self.python,
-            "-c",
-            code,
-            self.url,
-            json.dumps(names),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LABELBOX_API_KEY": key or self.emulator.api_key},
-        )
-        output, errors = await process.communicate()
-        assert process.returncode == 0, errors.decode()
-        return json.loads(output)
+        environment = {"LABELBOX_API_KEY": key or self.emulator.api_key}
+        return await answer_of(self.python, _LABELBOX, lines, self.url, names, environment)
 
 
 @pytest.fixture
