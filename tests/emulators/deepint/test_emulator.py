@@ -146,6 +146,8 @@ async def test_clone_runs_in_a_workspace_of_its_own(client):
     assert (await client.send("GET", f"{copy}/task/{answer['task_id']}"))[0] == 200
     assert (await client.send("GET", f"/task/{answer['task_id']}"))[0] == 404
     assert (await client.send("POST", "/clone", json={}))[0] == 400
+    assert (await client.send("POST", "/clone", data=b"{"))[0] == 400
+    assert await client.send("GET", f"{copy}/emails") == (200, [])
 
 
 async def test_instances_are_added_replaced_and_cleaned(client):
