@@ -18,7 +18,7 @@ from aiotasks._runtime.results import Pages, Results
 from aiotasks._runtime.scheduler import Scheduler, current_scheduler
 from aiotasks._runtime.statistics import LaneStatistics, Statistics
 from aiotasks._runtime.task import Task
-from aiotasks._runtime.waiting import as_completed, wait_all
+from aiotasks._runtime.waiting import as_completed, refresh_all, wait_all
 from aiotasks.abc import Credential, PageSource, StatusSource, Transport
 from aiotasks.errors import (
     AiotasksError,
@@ -139,6 +139,7 @@ __all__ = [
     "escaped",
     "origin_of",
     "raise_for_status",
+    "refresh_all",
     "retry_after",
     "wait_all",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 
@@ -20,7 +20,7 @@ from aiotasks.models import Observation, TaskRef
 from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
     from typing import Self
 
     from aiotasks.abc import Credential, PageSource, StatusSource, Transport
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseClient"]
 
+R = TypeVar("R")
 T = TypeVar("T")
 TaskT = TypeVar("TaskT", bound=Task)
 
@@ -221,9 +222,29 @@ class BaseClient:
 
     # --- results and answers ------------------------------------------------------------------------------
 
-    def results(self, open: Callable[[], Awaitable[PageSource[T]]]) -> Results[T]:
-        """Rows that are fetched page by page when asked for. `open` is awaited at each use, and says from where."""
-        return Results(self._transport, self._spawn, open)
+    @overload
+    def results(
+        self, open: Callable[[], Awaitable[PageSource[T]]], *, key: Callable[[T], Hashable] | None = None
+    ) -> Results[T]: ...
+    @overload
+    def results(
+        self,
+        open: Callable[[], Awaitable[PageSource[R]]],
+        *,
+        key: Callable[[R], Hashable] | None = None,
+        finish: Callable[[Sequence[R]], Awaitable[Sequence[T]]],
+    ) -> Results[T]: ...
+    def results(
+        self, open: Callable[[], Awaitable[PageSource[Any]]], *, key: Any = None, finish: Any = None
+    ) -> Results[Any]:
+        """Rows that are fetched page by page when asked for. `open` is awaited at each use, and says from where.
+
+        Args:
+            open: gives the source of the pages.
+            key: what makes a row the same as another, where pages shift while they are read; doubles are dropped.
+            finish: awaited with the rows of each page when its turn comes: gives what the caller sees of them.
+        """
+        return Results(self._transport, self._spawn, open, key=key, finish=finish)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self.enter().spawn(work)

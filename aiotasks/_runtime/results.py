@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import attrs
 
 from aiotasks._core.paging import Ledger
 from aiotasks.errors import (
@@ -22,7 +24,7 @@ from aiotasks.limits import PREFETCH
 from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Hashable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Hashable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Pages", "Results"]
 
 T = TypeVar("T")
+Finish: TypeAlias = "Callable[[Sequence[Any]], Awaitable[Sequence[T]]]"
 
 
 class Results(Generic[T]):
@@ -49,6 +52,8 @@ class Results(Generic[T]):
         spawn: starts an asyncio task that the scheduler owns; it fetches ahead.
         open: gives the source, awaited at the first use of each walk: it may wait for the job's end.
         key: what makes a row the same as another, where pages shift while they are read; doubles are dropped.
+        finish: awaited with the rows of each page when its turn comes: gives the rows that the caller sees, or
+            fewer. It runs on the loop, where a source reads large answers in a worker thread.
 
     Every way of reading raises:
         ResultError: a page could not be had; `cursor` is where to go on with `pages(after=)`.
@@ -57,20 +62,22 @@ class Results(Generic[T]):
         and whatever `open` raises, such as `TaskFailed`.
     """
 
-    __slots__ = ("_key", "_open", "_spawn", "_transport")
+    __slots__ = ("_finish", "_key", "_open", "_spawn", "_transport")
 
     def __init__(
         self,
         transport: Transport,
         spawn: Spawn,
-        open: Callable[[], Awaitable[PageSource[T]]],
+        open: Callable[[], Awaitable[PageSource[Any]]],
         *,
-        key: Callable[[T], Hashable] | None = None,
+        key: Callable[[Any], Hashable] | None = None,
+        finish: Finish[T] | None = None,
     ) -> None:
         self._transport = transport
         self._spawn = spawn
         self._open = open
         self._key = key
+        self._finish = finish
 
     def __await__(self) -> Generator[Any, None, list[T]]:
         """The whole list. An empty result is an empty list."""
@@ -110,7 +117,8 @@ class Results(Generic[T]):
             raise InvalidArgument(f"prefetch: given {prefetch}, allowed: 0 or more")
         if after is not None and not isinstance(after, str):
             raise InvalidType(f"after: given {escaped(after, 40)!r}, allowed: the cursor of a page, or None")
-        return Pages(self._transport, self._spawn, self._open, Ledger(start=after, key=self._key), prefetch)
+        ledger: Ledger[Any] = Ledger(start=after, key=self._key)
+        return Pages(self._transport, self._spawn, self._open, ledger, prefetch, self._finish)
 
 
 class Pages(Generic[T]):
@@ -123,17 +131,19 @@ class Pages(Generic[T]):
         self,
         transport: Transport,
         spawn: Spawn,
-        open: Callable[[], Awaitable[PageSource[T]]],
-        ledger: Ledger[T],
+        open: Callable[[], Awaitable[PageSource[Any]]],
+        ledger: Ledger[Any],
         prefetch: int,
+        finish: Finish[T] | None = None,
     ) -> None:
         self._transport = transport
         self._spawn = spawn
         self._open = open
         self._ledger = ledger
         self._prefetch = prefetch
-        self._source: PageSource[T] | None = None
-        self._ready: deque[Page[T]] = deque()
+        self._finish = finish
+        self._source: PageSource[Any] | None = None
+        self._ready: deque[Page[Any]] = deque()
         self._ahead: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._is_entered = self._is_left = self._is_asking = False
@@ -175,14 +185,22 @@ class Pages(Generic[T]):
             raise UsageError("pages have one consumer: somebody is waiting for the next one already")
         self._is_asking = True
         try:
-            await self._more()
+            return await self._next()
         finally:
             self._is_asking = False
-        if not self._ready:
-            raise StopAsyncIteration
-        page = self._ready.popleft()
-        self._reach_ahead()
-        return page
+
+    async def _next(self) -> Page[T]:
+        while True:
+            await self._more()
+            if not self._ready:
+                raise StopAsyncIteration
+            page: Page[T] = self._ready[0]  # left where it is until it is finished: that may fail, or be cancelled
+            if self._finish is not None:
+                page = attrs.evolve(page, rows=await self._finish(page.rows))
+            self._ready.popleft()
+            self._reach_ahead()
+            if page.rows:
+                return page
 
     async def _more(self) -> None:
         """Return when a page is ready, or none is left."""

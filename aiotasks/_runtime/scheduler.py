@@ -12,7 +12,7 @@ import contextvars
 import random
 import warnings
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from aiotasks._core import events
 from aiotasks._core.cohorts import RECENTLY
@@ -33,7 +33,7 @@ from aiotasks.errors import (
 from aiotasks.limits import CLOSE_GRACE, CLOSE_HARD, MOST_TASKS, MOST_WAITS_PER_TASK, TURN_SLICE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Hashable, Sequence
     from typing import Self
 
     from aiotasks._core.cohorts import Record
@@ -45,6 +45,17 @@ if TYPE_CHECKING:
 __all__ = ["Scheduler", "current_scheduler"]
 
 T = TypeVar("T")
+
+
+class Kept(Protocol):
+    """What a scheduler can own: a client."""
+
+    @property
+    def is_closed(self) -> bool: ...
+    async def aclose(self) -> None: ...
+
+
+KeptT = TypeVar("KeptT", bound=Kept)
 
 
 class CallersWait(Wait[Any]):
@@ -81,6 +92,7 @@ class Scheduler:
         self._sleeper: asyncio.Future[float] | None = None
         self._forgetter: asyncio.TimerHandle | None = None
         self._transports: dict[Account, list[HttpTransport]] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._lateness: deque[float] = deque(maxlen=1024)
         self._errors: Counter[str] = Counter()
         self._is_closing = False
@@ -222,6 +234,25 @@ class Scheduler:
         del self._transports[account]
         if not self._is_closing:
             self._feed(events.Closed(_client_closed(account), account))
+
+    def keep(self, key: Hashable, make: Callable[[], KeptT]) -> KeptT:
+        """What `make` gives, made once per key, and closed with this scheduler or its loop, whichever ends first.
+
+        For clients that nobody owns: a platform whose SDK has none shares one behind its functions.
+        """
+        self.enter()
+        kept: KeptT | None = self._kept.get(key)
+        if kept is None or kept.is_closed:
+            kept = self._kept[key] = make()
+            self.spawn(self._close_in_the_end(kept))
+        return kept
+
+    async def _close_in_the_end(self, kept: Kept) -> None:
+        """Sleep until cancelled: by `aclose`, or by the loop's shutdown."""
+        try:
+            await self._home.loop.create_future()
+        finally:
+            await kept.aclose()
 
     def known(self, account: Account, id: Any) -> Record | None:
         """The registered task of that identity, if there is one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiotasks._core.cohorts import Record
 from aiotasks._runtime import arguments
 from aiotasks._runtime.scheduler import CallersWait, Scheduler
-from aiotasks.errors import AiotasksError, InvalidArgument, WaitTimeout
+from aiotasks.errors import AiotasksError, InvalidArgument, SchedulerClosed, WaitTimeout
 from aiotasks.limits import FLOOR
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiotasks._runtime.task import Task
     from aiotasks.models import Observation
 
-__all__ = ["as_completed", "wait_all"]
+__all__ = ["as_completed", "refresh_all", "wait_all"]
 
 TaskT = TypeVar("TaskT", bound="Task")
 
@@ -105,6 +105,45 @@ async def wait_all(
     await _settled(scheduler, wait)
     if wait.outcome is not None:
         raise _raised(wait, timeout)
+    return given
+
+
+async def refresh_all(tasks: Iterable[TaskT]) -> list[TaskT]:
+    """Take in one fresh status of each of `tasks`, as `Task.refresh` does of one. One failure stops no other.
+
+    A task that cannot be asked about, or whose queries failed five times in a row, has the error in its
+    `last_error`. Tasks that have ended are not asked about. Costs one future per task, and no coroutine.
+
+    Args:
+        tasks: tasks of one scheduler, copied at once; repetitions are asked about once.
+
+    Returns:
+        list of the tasks in the order given, repetitions included.
+
+    Raises:
+        SchedulerClosed: the scheduler, or the client of one of the tasks, was closed.
+        InvalidArgument, InvalidType, WrongLoop, SchedulerFull: wrong use; nothing was sent.
+
+    Cancellation: ends this call alone.
+    """
+    given, once = arguments.distinct(tasks, Record)
+    asked = [task for task in once if not task.is_final]
+    if not asked:
+        return given
+    scheduler = _scheduler_of(asked)
+    waits = [_wait((task,), FLOOR, None, is_fresh=True) for task in asked]
+    try:
+        for wait in waits:
+            await scheduler.watch(wait.tasks, wait)
+        for wait in waits:
+            await wait.future
+    finally:
+        for wait in waits:
+            scheduler.leave(wait)
+    for task, wait in zip(asked, waits, strict=True):
+        if isinstance(wait.outcome, SchedulerClosed):
+            raise _raised(wait, None)
+        task.error = wait.outcome
     return given
 
 

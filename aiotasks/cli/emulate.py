@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -37,8 +38,10 @@ A fault has: status body html retry_after reset slow cut processed on after ever
 Switches of labelbox: id_in complexity_limit max_first hidden poisoned failing failing_code file_ttl
 file_bytes gzip streamable.
 Switches of supervisely: in_filter filters max_ids max_per_page list_status missing_status hidden
-unlisted poisoned gzip. GET /__emulator__/audit tells what was asked and how often,
-GET /__emulator__/tasks when each job starts and ends; POST there creates jobs, PATCH moves them.
+unlisted poisoned gzip.
+Switches of deepint: page_size listed_status ranges hidden poisoned.
+GET /__emulator__/audit tells what was asked and how often, GET /__emulator__/tasks when each job starts and
+ends; POST there creates jobs, PATCH moves them.
 """
 
 
@@ -54,8 +57,18 @@ def _supervisely(*, api_key: str | None, **options: Any) -> Emulator:
     return SuperviselyEmulator(token=api_key, **options)
 
 
+def _deepint(*, api_key: str | None, **options: Any) -> Emulator:
+    from aiotasks.emulators.deepint import DeepintEmulator
+
+    return DeepintEmulator(token=api_key, **options)
+
+
 #: Imported when they are chosen: an emulator needs packages that the library does without.
-_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {"labelbox": _labelbox, "supervisely": _supervisely}
+_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {
+    "deepint": _deepint,
+    "labelbox": _labelbox,
+    "supervisely": _supervisely,
+}
 
 
 def _span(text: str) -> tuple[float, float]:
@@ -105,7 +118,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("platform", choices=sorted(_PLATFORMS), help="which platform: %(choices)s")
     parser.add_argument("--port", type=_port, default=0, help="port; 0, the default, takes a free one")
     parser.add_argument(
-        "--api-key", metavar="KEY", help="the one key that is taken (default: one made from the seed)"
+        "--api-key", metavar="KEY", help="the one key or token that is taken (default: one made from the seed)"
+    )
+    parser.add_argument(
+        "--tls-dir",
+        type=Path,
+        metavar="DIR",
+        help="deepint alone: serve https as localhost, and write the certificate to trust to DIR/certificate.pem",
     )
     life = parser.add_argument_group("life of the jobs")
     life.add_argument(
@@ -139,6 +158,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Serves until SIGINT or SIGTERM."""
+    special = {} if args.tls_dir is None else {"tls_dir": args.tls_dir}
+    if special and args.platform != "deepint":
+        return _refused("emulate: --tls-dir is for deepint alone")
     try:
         emulator = _PLATFORMS[args.platform](
             seed=args.seed,
@@ -147,11 +169,14 @@ def run(args: argparse.Namespace) -> int:
             failures=args.failures,
             api_key=args.api_key,
             faults=args.fault,
+            **special,
         )
     except ModuleNotFoundError as error:
         return _refused(f"emulate needs the package {error.name!r}: pip install 'aiotasks[demo]'")
     except ValueError as error:
         return _refused(f"emulate: {error}")
+    except OSError as error:
+        return _refused(f"emulate: cannot write to {args.tls_dir}: {error.strerror}")
     from aiotasks.emulators import server
 
     try:

@@ -8,5 +8,6 @@ besides aiohttp comes with the extra `demo`.
     faults   what goes wrong on the way, by switch
     life     how long a job runs and how it ends, from a seed
     server   serving, and the control requests under /__emulator__ that all platforms share
-    labelbox the first platform
+    tls      https on this machine, for SDKs that insist on it
+    labelbox, deepint: the platforms
 """

@@ -7,6 +7,7 @@ does.
 from __future__ import annotations
 
 import random
+import uuid
 from typing import Final
 
 import attrs
@@ -58,6 +59,10 @@ class Fates:
     def identifier(self) -> str:
         """A new id of 25 characters, in the manner of a cuid."""
         return "c" + "".join(self._random.choices(_LETTERS, k=24))
+
+    def uuid(self) -> str:
+        """A new id in the form of a UUID of version 4."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def lifetime(self) -> float | None:
         """Seconds a new job runs; None when life is frozen."""

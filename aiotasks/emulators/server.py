@@ -21,6 +21,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
@@ -149,12 +150,13 @@ def add_controls(app: web.Application, emulator: Emulator) -> None:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, port: int) -> AsyncIterator[str]:
+async def serving(app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serves an application on 127.0.0.1 inside the context and gives its base URL.
 
     Args:
         app: The application; it lives as long as the context.
         port: 0 takes a free one.
+        tls: Serves https as `localhost`, with the certificate in it; None is plain http.
     """
     runner = web.AppRunner(
         app,
@@ -165,8 +167,9 @@ async def serving(app: web.Application, port: int) -> AsyncIterator[str]:
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024, ssl_context=tls).start()
+        base = "http://127.0.0.1" if tls is None else "https://localhost"
+        yield f"{base}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

@@ -476,3 +476,33 @@ async def test_dropped_tasks_and_schedulers_leave_nothing(platform: FakePlatform
     gc.collect()
     await passes()
     assert sum(isinstance(thing, aiotasks.Scheduler) for thing in gc.get_objects()) == before - 1
+
+
+# --- what a scheduler keeps -------------------------------------------------------------------------------
+
+
+async def test_kept_client_is_made_once_and_closed_with_its_scheduler(platform: FakePlatform):
+    """One per key; one that was closed is made anew; `aclose` closes them."""
+    scheduler = aiotasks.Scheduler()
+    first = scheduler.keep("a", lambda: platform.client(scheduler))
+    assert scheduler.keep("a", lambda: platform.client(scheduler)) is first
+    assert scheduler.keep("b", lambda: platform.client(scheduler)) is not first
+    await first.aclose()
+    second = scheduler.keep("a", lambda: platform.client(scheduler))
+    assert second is not first
+    await asyncio.sleep(0)
+    await scheduler.aclose()
+    assert second.is_closed
+    with pytest.raises(SchedulerClosed):
+        scheduler.keep("a", lambda: platform.client(scheduler))
+
+
+def test_kept_client_is_closed_with_its_loop(platform: FakePlatform):
+    """A loop that shuts down without a word to the scheduler closes it too."""
+
+    async def main() -> FakeClient:
+        client = aiotasks.current_scheduler().keep("a", platform.client)
+        await client.start("a", "done")
+        return client
+
+    assert asyncio.run(main()).is_closed

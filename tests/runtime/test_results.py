@@ -99,14 +99,14 @@ class Shelf:
         return [cursor_of(request) for request in self.transport.requests]
 
 
-def shelf(answer: Answers, *, key: Any = None) -> Shelf:
+def shelf(answer: Answers, *, key: Any = None, finish: Any = None) -> Shelf:
     transport, owner, opened = ScriptedTransport(answer), Owner(), []
 
     async def open() -> NumberSource:
         opened.append(1)
         return NumberSource()
 
-    return Shelf(transport, owner, Results(transport, owner.spawn, open, key=key), opened)
+    return Shelf(transport, owner, Results(transport, owner.spawn, open, key=key, finish=finish), opened)
 
 
 async def rows_of(pages: Pages[int], *, into: list[int] | None = None) -> list[int]:
@@ -648,3 +648,36 @@ def test_pages_show_their_state():
     pages = shelf(book(*THREE)).results.pages()
     assert isinstance(pages, Pages)
     assert repr(pages) == "<Pages not entered, 0 ready>"
+
+
+# --- rows that are finished on the loop ------------------------------------------------------------------
+
+
+async def test_finished_rows_are_what_the_caller_sees() -> None:
+    """Rows are changed and left out on the way; a page that nothing is left of is not handed out, however many."""
+
+    async def finish(rows: Sequence[int]) -> list[str]:
+        await asyncio.sleep(0)
+        return [str(row) for row in rows if row % 10 == 0]
+
+    numbers = shelf(book(*([n] for n in range(2 * EMPTY_PAGES + 1))), finish=finish)
+
+    assert await numbers.results == ["0", "10", "20"]
+
+
+async def test_page_whose_finish_fails_is_finished_again() -> None:
+    """The error reaches the caller as it is; going on gives the same page, without a second request."""
+    failures = [QueryRefused("not now")]
+
+    async def finish(rows: Sequence[int]) -> Sequence[int]:
+        if failures:
+            raise failures.pop()
+        return rows
+
+    numbers = shelf(book([1], [2]), finish=finish)
+
+    async with numbers.results.pages(prefetch=0) as pages:
+        with pytest.raises(QueryRefused):
+            await anext(pages)
+        assert [page.rows async for page in pages] == [[1], [2]]
+    assert numbers.asked == ["first", "1"]

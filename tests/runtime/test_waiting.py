@@ -438,3 +438,42 @@ async def test_words_of_a_handle_end_its_waits_and_close_nothing():
         assert other is not tasks[0]
         with pytest.raises(aiotasks.WaitTimeout):
             await other.wait_till_done(timeout_seconds=5)
+
+
+# --- one fresh status of many -----------------------------------------------------------------------------
+
+
+@pytest.mark.covers("I-04")
+async def test_refresh_all_takes_in_one_status_of_each(client: FakeClient, platform: FakePlatform):
+    """Asked together and once; what cannot be found is told of in its place; what has ended is not asked about."""
+    ended = client.start("ended", "done")
+    await ended
+    queries = len(platform.queries)
+    first, gone = client.start("first"), client.open("gone")
+    assert await aiotasks.refresh_all([first, gone, ended, first]) == [first, gone, ended, first]
+    assert (first.status, first.last_error) == ("running", None)
+    assert isinstance(gone.last_error, TaskNotFound)
+    assert platform.asked("first")[:1] == platform.asked("gone")[:1]
+    assert len(platform.queries) - queries <= 3
+    assert least_gap(platform) >= 2.0
+    assert await aiotasks.refresh_all([ended]) == [ended]
+    assert await aiotasks.refresh_all([]) == []
+
+
+async def test_cancelled_refresh_of_many_leaves_nothing_behind(client: FakeClient, platform: FakePlatform):
+    """The call ends, and nobody is asked about any more."""
+    tasks = [client.start(f"t{n}") for n in range(3)]
+    refresh = start(aiotasks.refresh_all(tasks))
+    await passes()
+    refresh.cancel()
+    assert isinstance(await outcome(refresh), asyncio.CancelledError)
+    await asyncio.sleep(10)
+    assert platform.queries == []
+
+
+async def test_refresh_of_many_ends_with_its_client(client: FakeClient):
+    """A closed client is an error of the call, not of one task."""
+    refresh = start(aiotasks.refresh_all([client.start("a"), client.start("b")]))
+    await passes()
+    await client.aclose()
+    assert isinstance(await outcome(refresh), SchedulerClosed)

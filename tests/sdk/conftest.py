@@ -108,20 +108,33 @@ def python_of(platform: str) -> str:
     pytest.skip(reason)
 
 
-async def _answer(python: str, code: str, *arguments: str, **environment: str) -> Any:
-    """What a process of that interpreter leaves in `answer`."""
+async def answer_of(
+    python: str, prelude: str, lines: str, url: str, names: dict[str, Any], environment: dict[str, str]
+) -> Any:
+    """Runs some lines of Python after a prelude, in a process of its own, and gives what they left in `answer`.
+
+    Args:
+        python: The interpreter.
+        prelude: Lines that find the URL and the names in `sys.argv`.
+        lines: The test's own.
+        url: Where the emulator is.
+        names: Values that JSON can carry.
+        environment: Variables besides those of this process.
+    """
+    code = f"{prelude}\n{textwrap.dedent(lines)}\nprint()\nprint(json.dumps(answer, default=str))\n"
     process = await asyncio.create_subprocess_exec(
         python,
         "-c",
-        f"{code}\nprint(json.dumps(answer, default=str))\n",
-        *arguments,
+        code,
+        url,
+        json.dumps(names),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
     )
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
-    return json.loads(output)
+    return json.loads(output.splitlines()[-1])  # some SDKs print
 
 
 @attrs.define
@@ -140,9 +153,8 @@ class Labelbox:
             key: Another API key than the right one.
             names: Values that JSON can carry.
         """
-        code = f"{_LABELBOX}\n{textwrap.dedent(lines)}"
-        key = key or self.emulator.api_key
-        return await _answer(self.python, code, self.url, json.dumps(names), LABELBOX_API_KEY=key)
+        environment = {"LABELBOX_API_KEY": key or self.emulator.api_key}
+        return await answer_of(self.python, _LABELBOX, lines, self.url, names, environment)
 
 
 @pytest.fixture
@@ -170,10 +182,9 @@ class Supervisely:
             token: Another token than the right one.
             names: Values that JSON can carry.
         """
-        code = f"{_SUPERVISELY}\n{textwrap.dedent(lines)}"
-        names = {name: getattr(self.emulator, name) for name in ("workspace_id", "agent_id", "module_id")} | names
-        token = token or self.emulator.token
-        return await _answer(self.python, code, self.url, json.dumps(names), API_TOKEN=token)
+        known = {name: getattr(self.emulator, name) for name in ("workspace_id", "agent_id", "module_id")}
+        environment = {"API_TOKEN": token or self.emulator.token}
+        return await answer_of(self.python, _SUPERVISELY, lines, self.url, {**known, **names}, environment)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ async def sets(reports: list[Report], mixed: tuple[Report, FakeTask]) -> None:
     assert_type(await aiotasks.wait_all(reports), list[Report])
     assert_type(await aiotasks.wait_all(report for report in reports), list[Report])
     assert_type(await aiotasks.wait_all(set(reports), timeout_seconds=None, check_frequency=2), list[Report])
+    assert_type(await aiotasks.refresh_all(reports), list[Report])
     async for report in aiotasks.as_completed(reports, timeout_seconds=60):
         assert_type(report, Report)
     async for either in aiotasks.as_completed(mixed):
