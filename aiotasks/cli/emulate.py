@@ -20,6 +20,8 @@ _EPILOG: Final = """\
 When it is ready, one line of JSON on stdout says where it is and what a client needs to log in:
 
   {"platform": "labelbox", "url": "http://127.0.0.1:40123/graphql", "api_key": "key-..."}
+  {"platform": "isahitlab", "url": "http://127.0.0.1:40124/", "access_id": "id-...", "secret_key": "key-...",
+   "projects": {"iat-rectangle": "c...", "iat-polygon": "c...", "iat-segmentation": "c...", "form": "c..."}}
 
 A fault strikes requests, a switch changes how the server behaves. Both are JSON, here and for
 POST http://127.0.0.1:PORT/__emulator__/faults:
@@ -33,7 +35,10 @@ POST http://127.0.0.1:PORT/__emulator__/faults:
 
 A fault has: status body html retry_after reset slow cut processed on after every times.
 Switches of labelbox: id_in complexity_limit max_first hidden poisoned failing failing_code file_ttl
-file_bytes gzip streamable. GET /__emulator__/audit tells what was asked and how often,
+file_bytes gzip streamable.
+Switches of isahitlab: expires_in line_limit page_limit hidden poisoned gzip any_batch. Its requests, for "on": login
+tasks projects configuration batch duplicates upload grant import create properties redo review.
+GET /__emulator__/audit tells what was asked and how often,
 GET /__emulator__/tasks when each job starts and ends; POST there creates jobs, PATCH moves them.
 """
 
@@ -44,8 +49,14 @@ def _labelbox(**options: Any) -> Emulator:
     return LabelboxEmulator(**options)
 
 
+def _isahitlab(**options: Any) -> Emulator:
+    from aiotasks.emulators.isahitlab import IsahitLabEmulator
+
+    return IsahitLabEmulator(**options)
+
+
 #: Imported when they are chosen: an emulator needs packages that the library does without.
-_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {"labelbox": _labelbox}
+_PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {"isahitlab": _isahitlab, "labelbox": _labelbox}
 
 
 def _span(text: str) -> tuple[float, float]:
