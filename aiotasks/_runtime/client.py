@@ -20,7 +20,7 @@ from aiotasks.models import Observation, TaskRef
 from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
     from typing import Self
 
     from aiotasks.abc import Credential, PageSource, StatusSource, Transport
@@ -221,9 +221,14 @@ class BaseClient:
 
     # --- results and answers ------------------------------------------------------------------------------
 
-    def results(self, open: Callable[[], Awaitable[PageSource[T]]]) -> Results[T]:
-        """Rows that are fetched page by page when asked for. `open` is awaited at each use, and says from where."""
-        return Results(self._transport, self._spawn, open)
+    def results(
+        self, open: Callable[[], Awaitable[PageSource[T]]], *, key: Callable[[T], Hashable] | None = None
+    ) -> Results[T]:
+        """Rows that are fetched page by page when asked for. `open` is awaited at each use, and says from where.
+
+        `key` says which rows are the same where pages shift while they are read: doubles are dropped.
+        """
+        return Results(self._transport, self._spawn, open, key=key)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self.enter().spawn(work)
