@@ -1,4 +1,4 @@
-"""Runs a vendor's real SDK in a process and an environment of its own (`.ci/sdk labelbox` makes it)."""
+"""Runs a vendor's real SDK in a process and an environment of its own (`.ci/sdk labelbox` makes one)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from aiotasks.emulators.isahitlab import IsahitLabEmulator
 from aiotasks.emulators.labelbox import LabelboxEmulator
 
 if TYPE_CHECKING:
@@ -94,3 +95,70 @@ async def labelbox() -> AsyncIterator[Labelbox]:
     emulator = LabelboxEmulator(seed=1, duration=(0.5, 0.5))
     async with emulator.serve() as url:
         yield Labelbox(emulator, url, python)
+
+
+# --- isahit lab -----------------------------------------------------------------------------------------
+
+_ISAHITLAB = """
+import json, logging, os, sys, warnings
+warnings.simplefilter("ignore")
+from isahitlab.client import IsahitLab
+logging.disable(logging.CRITICAL)
+
+url = sys.argv[1]
+globals().update(json.loads(sys.argv[2]))
+
+def client(**options):
+    return IsahitLab(**{"access_id": access_id, "secret_key": secret_key, "endpoint": url, **options})
+
+def raised(call, *arguments, **options):
+    try:
+        return "nothing: %r" % (call(*arguments, **options),)
+    except Exception as error:
+        return type(error).__name__
+
+lab = client()
+"""
+
+
+@attrs.define
+class IsahitLab:
+    """A pretended isahit lab and the vendor's client of it."""
+
+    emulator: IsahitLabEmulator
+    url: str
+    python: str
+
+    async def run(self, lines: str, **names: Any) -> Any:
+        """Runs some lines of Python with `lab`, the real client, and gives what they left in `answer`.
+
+        The lines find `P`, the ids of the seeded projects by type, and the names besides.
+        """
+        known = {
+            "access_id": self.emulator.access_id,
+            "secret_key": self.emulator.secret_key,
+            "P": self.emulator.projects,
+            **names,
+        }
+        code = f"{_ISAHITLAB}\n{textwrap.dedent(lines)}\nprint()\nprint(json.dumps(answer, default=str))\n"
+        process = await asyncio.create_subprocess_exec(
+            self.python,
+            "-c",
+            code,
+            self.url,
+            json.dumps(known),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        return json.loads(output.splitlines()[-1])  # exports print where they went
+
+
+@pytest.fixture
+async def isahitlab() -> AsyncIterator[IsahitLab]:
+    """The vendor's client of an emulator whose tasks stand still."""
+    python = python_of("isahitlab")
+    emulator = IsahitLabEmulator(seed=1, frozen=True)
+    async with emulator.serve() as url:
+        yield IsahitLab(emulator, url, python)

@@ -88,7 +88,7 @@ _LABELS: Final[Schema] = {
 
 def _geometry(kind: str) -> Schema:
     if kind == "iat-rectangle":
-        vertices = {"type": "array", "prefixItems": [_PART] * 4}
+        vertices: Schema = {"type": "array", "prefixItems": [_PART] * 4}
         return _object({"vertices": vertices, "type": {"const": "rectangle"}}, "vertices", "type")
     if kind == "iat-graph":
         edges = {"type": "array", "items": {"type": "array", "prefixItems": [_NUMBER] * 2}}
@@ -203,7 +203,7 @@ def data_schema(configuration: Configuration) -> Schema:
         schema = _image(configuration.type, _TEXTS)
     else:
         raise NotSupported(
-            f"isahitlab: no schema for projects of type {escaped(configuration.type, 40)}; pass disable_data_check=True"
+            f"isahitlab: no schema for a project {escaped(configuration.type, 40)}; pass disable_data_check=True"
         )
     return {"$schema": _DRAFT, **schema, "$defs": {"labels": _LABELS}}
 

@@ -37,10 +37,10 @@ class Tool:
         return bool((self.metadata.get("toolOptions") or {}).get("sequence"))
 
     def seen(self, task: Row) -> Row:
-        """A task as it would be if the tool were the whole project."""
-        if self.input_id is None:
+        """A task as it would be if the tool were the whole project. (The SDK dies of one without data.)"""
+        data = task.get("data")
+        if self.input_id is None or not data:
             return task
-        data = task.get("data") or {}
         body = (data.get("body") or {}).get(self.input_id) or {}
         return {**task, "resources": body.get("resources") or [], "data": {**data, "body": body}}
 
