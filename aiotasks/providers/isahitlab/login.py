@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from aiotasks import BaseClient, ProtocolError, Secret, decoded
+from aiotasks import AuthError, BaseClient, ProtocolError, Secret, ServerError, decoded
 from aiotasks.providers.isahitlab import wire
-from aiotasks.providers.isahitlab.http import PLATFORM, judge
+from aiotasks.providers.isahitlab.http import PLATFORM, judge, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,10 @@ class Login:
             AskError, AnswerError: it could not be asked, or its answer makes no sense.
         """
         fields = {"access_id": self._access_id, "secret_key": self._secret_key.reveal()}
-        answer = await self._door.transport.send(self._endpoint.form(wire.LOGIN, fields), _logged_in)
+        try:
+            answer = await self._door.transport.send(self._endpoint.form(wire.LOGIN, fields), _logged_in)
+        except (AuthError, ServerError) as error:
+            raise named(error) from error.__cause__
         self._token, self.lifetime = Secret(answer.access_token), answer.expires_in
         return True
 
