@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from aiotasks import InvalidArgument, InvalidType, escaped, origin_of
-from aiotasks.limits import LONGEST_ID
+from aiotasks import InvalidArgument, InvalidType, Secret, checked_id, checked_secret, escaped
 from aiotasks.providers.isahitlab.http import CredentialsMissing
-from aiotasks.safety import is_loopback, is_odd_address
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 __all__ = [
     "checked_choice",
-    "checked_endpoint",
     "checked_flag",
-    "checked_id",
     "checked_ids",
     "checked_key",
     "checked_mapping",
@@ -33,45 +28,11 @@ def shown(value: object) -> str:
     return escaped(repr(value), 60)
 
 
-def checked_key(name: str, variable: str, value: object) -> str:
+def checked_key(name: str, variable: str, value: object) -> Secret:
     """An access id or secret key (B-10). No message shows it."""
     if value is None or value == "":
         raise CredentialsMissing(f"{name}: given none, and {variable} is not set; allowed: the one of the account")
-    if not isinstance(value, str):
-        raise InvalidType(f"{name}: given {type(value).__name__}, allowed: text")
-    if not value.strip():
-        raise CredentialsMissing(f"{name}: given blank text, allowed: the one of the account")
-    if not (value.isascii() and value.isprintable()) or " " in value:
-        raise InvalidArgument(f"{name}: given text with characters that no key has, allowed: printable ASCII")
-    return value
-
-
-def checked_endpoint(value: object) -> str:
-    """The origin of a URL that a key may be sent to (B-11)."""
-    if not isinstance(value, str):
-        raise InvalidType(f"endpoint: given {type(value).__name__}, allowed: a URL")
-    try:
-        origin, parts = origin_of(value), urlsplit(value)
-    except ValueError as error:
-        raise InvalidArgument(f"endpoint: {error}, allowed: an https URL") from None
-    host = parts.hostname or ""
-    if "?" in value or "#" in value:
-        raise InvalidArgument("endpoint: given one with a query or fragment, allowed: an https URL without")
-    if is_odd_address(host):
-        raise InvalidArgument(f"endpoint: given the address {escaped(host, 40)}, allowed: one in its usual form")
-    if parts.scheme != "https" and not is_loopback(host):
-        raise InvalidArgument(f"endpoint: given plain http to {escaped(host, 80)}, allowed: https, or this machine")
-    return origin
-
-
-def checked_id(name: str, value: object) -> str:
-    """An id of the platform: of a project, batch or task (B-04, B-05)."""
-    allowed = f"text of 1 to {LONGEST_ID} printable characters"
-    if not isinstance(value, str):
-        raise InvalidType(f"{name}: given {shown(value)}, allowed: {allowed}")
-    if not value.strip() or len(value) > LONGEST_ID or not value.isprintable():
-        raise InvalidArgument(f"{name}: given {shown(value)}, allowed: {allowed}")
-    return value
+    return checked_secret(value, name)
 
 
 def _listed(name: str, values: object, of: str) -> Iterable[Any]:
@@ -82,7 +43,7 @@ def _listed(name: str, values: object, of: str) -> Iterable[Any]:
 
 def checked_ids(name: str, values: object) -> tuple[str, ...]:
     """A list of ids, each once, in the order given (B-08)."""
-    return tuple(dict.fromkeys(checked_id(name, value) for value in _listed(name, values, "ids")))
+    return tuple(dict.fromkeys(checked_id(value, name) for value in _listed(name, values, "ids")))
 
 
 def checked_text(name: str, value: object) -> str:

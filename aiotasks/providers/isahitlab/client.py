@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
-from aiotasks import Account, AiotasksError, AuthError, BaseClient, InvalidArgument, Secret, ServerError
+from aiotasks import (
+    Account,
+    AiotasksError,
+    AuthError,
+    BaseClient,
+    InvalidArgument,
+    Secret,
+    ServerError,
+    checked_id,
+    checked_origin,
+)
 from aiotasks.providers.isahitlab import wire
 from aiotasks.providers.isahitlab.arguments import (
     checked_choice,
-    checked_endpoint,
     checked_flag,
-    checked_id,
     checked_ids,
     checked_key,
     checked_texts,
@@ -85,17 +93,15 @@ class IsahitLab(BaseClient):
         endpoint: str | None = None,
         scheduler: Scheduler | None = None,
     ) -> None:
-        id = checked_key(
-            "access_id", "ISAHIT_LAB_API_ACCESS_ID", access_id or os.environ.get("ISAHIT_LAB_API_ACCESS_ID")
-        )
-        key = checked_key(
-            "secret_key", "ISAHIT_LAB_API_SECRET_KEY", secret_key or os.environ.get("ISAHIT_LAB_API_SECRET_KEY")
-        )
+        id = access_id or os.environ.get("ISAHIT_LAB_API_ACCESS_ID")
+        key = secret_key or os.environ.get("ISAHIT_LAB_API_SECRET_KEY")
+        who = checked_key("access_id", "ISAHIT_LAB_API_ACCESS_ID", id)
+        secret = checked_key("secret_key", "ISAHIT_LAB_API_SECRET_KEY", key)
         base = os.environ.get("ISAHIT_LAB_API_ENDPOINT", ENDPOINT) if endpoint is None else endpoint
-        whose = Secret(f"{id} {key}").fingerprint()
-        account = Account(platform=PLATFORM, origin=checked_endpoint(base), fingerprint=whose)
+        fingerprint = Secret(f"{who.reveal()} {secret.reveal()}").fingerprint()
+        account = Account(platform=PLATFORM, origin=checked_origin(base), fingerprint=fingerprint)
         self.endpoint = Endpoint(base)
-        self._login = Login(account, self.endpoint, id, Secret(key))
+        self._login = Login(account, self.endpoint, who, secret)
         super().__init__(account=account, credential=self._login, scheduler=scheduler)
 
     @classmethod
@@ -124,7 +130,7 @@ class IsahitLab(BaseClient):
                 twice, for one who waits for its annotation and for one who waits for its review.
         """
         source = TaskStatuses(
-            account=self.account, endpoint=self.endpoint, project_id=checked_id("project_id", project_id)
+            account=self.account, endpoint=self.endpoint, project_id=checked_id(project_id, "project_id")
         )
         words = frozenset(word.strip() for word in checked_texts("status_in", status_in))
         if not words:
@@ -354,7 +360,7 @@ class IsahitLab(BaseClient):
 
         **Source**: wire notes, sections 4 and 5 [V]; `kili` [R].
         """
-        project, batch = checked_id("project_id", project_id), checked_id("batch_id", batch_id)
+        project, batch = checked_id(project_id, "project_id"), checked_id(batch_id, "batch_id")
         is_silent = checked_flag("disable_progress_bar", disable_progress_bar)
         is_checked = not checked_flag("disable_data_check", disable_data_check)
         is_unique = not checked_flag("disable_unicity_check", disable_unicity_check)
@@ -364,8 +370,7 @@ class IsahitLab(BaseClient):
             compatibility_mode is not None
             and checked_choice("compatibility_mode", compatibility_mode, modes) == "kili"
         )
-        scheduler = self.enter()
-        drafts = await drafted(scheduler, tasks)
+        drafts = await drafted(self, tasks)
         if is_checked:
             need_checker(drafts)
         names = [each.name for each in drafts]
@@ -375,7 +380,7 @@ class IsahitLab(BaseClient):
             return []
         await self._find_project(project)
         configuration = await self._configuration(project, is_silent=True)
-        drafts = await fitted(scheduler, drafts, configuration, is_kili=is_kili, is_checked=is_checked)
+        drafts = await fitted(self, drafts, configuration, is_kili=is_kili, is_checked=is_checked)
         if is_unique:
             taken = await taken_names(self, batch, names, raise_if_existing=is_strict)
             drafts = [each for each in drafts if each.name not in taken]
@@ -407,7 +412,7 @@ class IsahitLab(BaseClient):
 
         **Source**: wire notes, section 6 [V].
         """
-        project, ids = checked_id("project_id", project_id), checked_ids("task_id_in", task_id_in)
+        project, ids = checked_id(project_id, "project_id"), checked_ids("task_id_in", task_id_in)
         keeps = "false" if checked_flag("reset", reset) else "true"
         query = [("projectId", project), ("keepState", keeps)]
         is_silent = checked_flag("disable_progress_bar", disable_progress_bar)
@@ -421,7 +426,7 @@ class IsahitLab(BaseClient):
         self, project_id: str, task_id_in: Iterable[str], disable_progress_bar: bool | None = False
     ) -> int:
         """Have tasks reviewed. Arguments, answer and errors as for `send_tasks_to_redo`."""
-        project, ids = checked_id("project_id", project_id), checked_ids("task_id_in", task_id_in)
+        project, ids = checked_id(project_id, "project_id"), checked_ids("task_id_in", task_id_in)
         is_silent = checked_flag("disable_progress_bar", disable_progress_bar)
 
         def request(id: str) -> Request:
@@ -443,7 +448,7 @@ class IsahitLab(BaseClient):
 
         **Source**: wire notes, section 6 [V].
         """
-        project, ids = checked_id("project_id", project_id), checked_ids("task_id_in", task_id_in)
+        project, ids = checked_id(project_id, "project_id"), checked_ids("task_id_in", task_id_in)
         given = checked_properties(properties)
         is_silent = checked_flag("disable_progress_bar", disable_progress_bar)
         return await update_properties(self, project, ids, given, is_silent=is_silent)

@@ -1,6 +1,6 @@
 """Tasks to be created, made to fit their project: mapped from kili, checked by its schema, filled in.
 
-In turns with whatever else runs on the loop: a check by schema costs up to a millisecond.
+In turns with whatever else runs on the loop: checks by schema add up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiotasks import InvalidArgument
-from aiotasks.limits import TURN_SLICE
 from aiotasks.providers.isahitlab.arguments import shown
 from aiotasks.providers.isahitlab.formats.from_kili import from_kili
 from aiotasks.providers.isahitlab.formats.project import IMAGE_TYPES, Tool
@@ -20,23 +19,21 @@ from aiotasks.providers.isahitlab.schemas import KILI, checker, data_schema, ove
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aiotasks import Scheduler
+    from aiotasks import BaseClient
     from aiotasks.providers.isahitlab.wire import Configuration
 
 __all__ = ["drafted", "fitted", "need_checker"]
 
 
-async def drafted(scheduler: Scheduler, tasks: object) -> list[Draft]:
+async def drafted(client: BaseClient, tasks: object) -> list[Draft]:
     """The tasks of a call, checked as far as their project need not be known.
 
     Raises:
         InvalidType, InvalidArgument: one of them is not allowed.
     """
-    drafts = []
-    for number, task in enumerate(given_tasks(tasks)):
-        drafts.append(draft(f"tasks[{number}]", task))
-        if number % TURN_SLICE == TURN_SLICE - 1 and scheduler.turns.is_over:
-            await scheduler.turns.next()
+    drafts: list[Draft] = []
+    async for task in client.in_turns(given_tasks(tasks)):
+        drafts.append(draft(f"tasks[{len(drafts)}]", task))
     return drafts
 
 
@@ -51,7 +48,7 @@ def need_checker(drafts: Sequence[Draft]) -> None:
 
 
 async def fitted(
-    scheduler: Scheduler, drafts: Sequence[Draft], configuration: Configuration, *, is_kili: bool, is_checked: bool
+    client: BaseClient, drafts: Sequence[Draft], configuration: Configuration, *, is_kili: bool, is_checked: bool
 ) -> list[Draft]:
     """`drafts` as they are sent to a project with this configuration.
 
@@ -63,14 +60,12 @@ async def fitted(
         return list(drafts)
     mapped = _from_kili(configuration, is_checked=is_checked) if is_kili else _unchanged
     checks = _checks(configuration) if is_checked else _unchecked
-    ready = []
-    for number, each in enumerate(drafts):
-        place = f"tasks[{number}]"
+    ready: list[Draft] = []
+    async for each in client.in_turns(drafts):
+        place = f"tasks[{len(ready)}]"
         data = mapped(f"{place}.data", each.data) if each.data else None
         checks(place, data, each.overwrite)
         ready.append(attrs.evolve(each, data=prepared(data, configuration) if data else None))
-        if scheduler.turns.is_over:
-            await scheduler.turns.next()
     return ready
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
-from aiotasks import InvalidArgument, InvalidType, Page, ProtocolError, ResultError, decoded
+from aiotasks import InvalidArgument, InvalidType, Page, ProtocolError, ResultError, checked_id, decoded
 from aiotasks.limits import PAGE_BYTES, PAGE_TIMEOUT
 from aiotasks.providers.isahitlab import wire
-from aiotasks.providers.isahitlab.arguments import checked_id, checked_mapping, checked_text, checked_texts, shown
+from aiotasks.providers.isahitlab.arguments import checked_mapping, checked_text, checked_texts, shown
 from aiotasks.providers.isahitlab.http import PLATFORM, judge
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def task_filter(project_id: object, arguments: Mapping[str, Any]) -> TaskFilter:
     Raises:
         InvalidType, InvalidArgument: one of them is not allowed.
     """
-    project = checked_id("project_id", project_id)
+    project = checked_id(project_id, "project_id")
     lists = {key: checked_texts(name, arguments.get(name)) for name, key in _LISTS.items()}
     longest = "taskIds" if lists["taskIds"] else "taskNames"
     chunks = _chunks([(longest, value) for value in lists.pop(longest)])

@@ -28,7 +28,7 @@ class Login:
     It sends by a transport of its own: that of the client waits for it.
     """
 
-    def __init__(self, account: Account, endpoint: Endpoint, access_id: str, secret_key: Secret) -> None:
+    def __init__(self, account: Account, endpoint: Endpoint, access_id: Secret, secret_key: Secret) -> None:
         self._door = BaseClient(account=account, credential=_Stranger())
         self._endpoint = endpoint
         self._access_id = access_id
@@ -48,7 +48,7 @@ class Login:
             AuthenticationFailed: isahit lab refuses the access id or the secret key.
             AskError, AnswerError: it could not be asked, or its answer makes no sense.
         """
-        fields = {"access_id": self._access_id, "secret_key": self._secret_key.reveal()}
+        fields = {"access_id": self._access_id.reveal(), "secret_key": self._secret_key.reveal()}
         try:
             answer = await self._door.transport.send(self._endpoint.form(wire.LOGIN, fields), _logged_in)
         except (AuthError, ServerError) as error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from aiotasks import Observation, Results
+    from aiotasks import Results
     from aiotasks.providers.isahitlab.client import IsahitLab
     from aiotasks.providers.isahitlab.source import TaskStatuses
 
@@ -26,18 +26,11 @@ class Task(BaseTask):
     `reviewed`; the platform knows no failure.
     """
 
-    __slots__ = ("end_words",)
+    __slots__ = ()
 
     client: IsahitLab
     source: TaskStatuses
     details: wire.TaskRow | None
-
-    def __init__(
-        self, client: IsahitLab, id: Any, source: TaskStatuses, observation: Observation | None = None
-    ) -> None:
-        super().__init__(client, id, source, observation)
-        #: The statuses that end a wait on this handle; `IsahitLab.open_tasks` sets them.
-        self.end_words: frozenset[str] = frozenset()
 
     # --- fields -------------------------------------------------------------------------------------------
 
@@ -66,20 +59,11 @@ class Task(BaseTask):
         """When it last changed, at the last observed change of its status: aware, UTC."""
         return None if self.details is None else wire.moment(self.details.updated)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the status last heard is one of `end_words`."""
-        return self.word in self.end_words
-
     def _text(self, field: str) -> str | None:
         value = getattr(self.details, field, None)
         return value if isinstance(value, str) else None
 
-    # --- waiting ------------------------------------------------------------------------------------------
-
-    async def wait_till_done(self, timeout_seconds: float | None = 300.0, check_frequency: float = 2.0) -> None:
-        """Wait until its status is one of `end_words`: arguments, errors and cancellation as for every `Task`."""
-        await self.wait_for(*self.end_words, timeout_seconds=timeout_seconds, check_frequency=check_frequency)
+    # --- what came of it ----------------------------------------------------------------------------------
 
     @property
     def result(self) -> Results[dict[str, Any]]:
