@@ -14,16 +14,17 @@ import pytest
 
 from aiotasks.cli import main
 from aiotasks.emulators.faults import Fault
+from aiotasks.emulators.isahitlab.switches import Switches as IsahitLabSwitches
 from aiotasks.emulators.labelbox.switches import Switches
 
 
-async def _started(*arguments: str) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+async def _started(*arguments: str, platform: str = "labelbox") -> tuple[asyncio.subprocess.Process, dict[str, str]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "aiotasks",
         "emulate",
-        "labelbox",
+        platform,
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -51,6 +52,23 @@ async def test_process_greets_serves_and_stops(number):
         process.send_signal(number)
         output, errors = await process.communicate()
     assert (process.returncode, output, errors) == (0, b"", b"")
+
+
+@pytest.mark.slow
+async def test_isahitlab_greets_with_its_projects():
+    """What a client needs to log in, and a project of each common type; frozen tasks stand still."""
+    process, ready = await _started("--frozen", platform="isahitlab")
+    assert list(ready) == ["platform", "url", "access_id", "secret_key", "projects"]
+    assert list(ready["projects"]) == ["iat-rectangle", "iat-polygon", "iat-segmentation", "form"]
+    form = {"access_id": ready["access_id"], "secret_key": ready["secret_key"]}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{ready['url']}api/user-manager/auth/login", data=form) as response:
+            assert response.status == 201
+        async with session.post(f"{ready['url']}__emulator__/tasks", json={"project": "form"}) as response:
+            assert (await response.json())["tasks"][0]["end"] is None
+    process.send_signal(signal.SIGTERM)
+    assert await process.communicate() == (b"", b"")
+    assert process.returncode == 0
 
 
 @pytest.mark.slow
@@ -132,5 +150,5 @@ def test_help_names_every_fault_and_switch(capsys):
     with pytest.raises(SystemExit):
         main(["emulate", "--help"])
     words = set(capsys.readouterr().out.replace(".", " ").split())
-    names = {field.name for kind in (Fault, Switches) for field in msgspec.structs.fields(kind)}
+    names = {field.name for kind in (Fault, Switches, IsahitLabSwitches) for field in msgspec.structs.fields(kind)}
     assert names <= words

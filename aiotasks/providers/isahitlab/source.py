@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from aiotasks import Absence, Account, Answer, AskError, DecodeError, TooLarge, decoded, raise_for_status
+from aiotasks import Absence, Account, Answer, DecodeError, TooLarge, decoded
 from aiotasks.providers.isahitlab import wire
-from aiotasks.providers.isahitlab.http import PLATFORM, named
+from aiotasks.providers.isahitlab.http import PLATFORM, judge
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -65,10 +65,7 @@ class TaskStatuses:
 
     def read(self, query: Query, response: Response) -> Iterator[Answer]:
         """One `Answer`: 100 rows are about 30 KB."""
-        try:
-            raise_for_status(response, platform=PLATFORM)
-        except AskError as error:
-            raise named(error) from None
+        judge(response)
         rows, has_next = _rows(response)
         if has_next and len(rows) < len(query.ids):
             yield Answer(rows=rows, absence=Absence.UNCHANGED, facts=(Clamped(max(1, len(rows))),))
