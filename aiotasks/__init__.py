@@ -19,7 +19,7 @@ from aiotasks._runtime.scheduler import Scheduler, current_scheduler
 from aiotasks._runtime.statistics import LaneStatistics, Statistics
 from aiotasks._runtime.task import Task
 from aiotasks._runtime.waiting import as_completed, refresh_all, wait_all
-from aiotasks.abc import Credential, PageSource, StatusSource, Transport
+from aiotasks.abc import Credential, ExpiringCredential, PageSource, StatusSource, Transport
 from aiotasks.errors import (
     AiotasksError,
     AnswerError,
@@ -84,6 +84,7 @@ __all__ = [
     "BaseClient",
     "Credential",
     "DecodeError",
+    "ExpiringCredential",
     "ForkedScheduler",
     "InvalidArgument",
     "InvalidType",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from aiotasks.limits import SENDS_AT_ONCE
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aiotasks.errors import AiotasksError
     from aiotasks.models import Account, Answer, Observation, Page, Query, Request, Response
 
-__all__ = ["Credential", "PageSource", "StatusSource", "Transport"]
+__all__ = ["Credential", "ExpiringCredential", "PageSource", "StatusSource", "Transport"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -89,6 +89,19 @@ class Credential(Protocol):
 
     async def renew(self) -> bool:
         """Get another one, after a 401. False: there is no other. Never called twice at once."""
+        ...
+
+
+@runtime_checkable
+class ExpiringCredential(Protocol):
+    """A `Credential` that tells how long it is good for: it is renewed before its end, and not only after a 401."""
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds from the renewal that gave the present one to its end; None: no end is known.
+
+        Before the first renewal 0.0 says that there is none yet: it is then got before anything is sent.
+        """
         ...
 
 

@@ -85,6 +85,11 @@ ABSENCE_SPAN: Final = 30.0
 #: F-30. Tries of one repeatable request (a page, a look-up) before the error is the caller's.
 TRIES: Final = 5
 
+# --- credentials ------------------------------------------------------------------------------------
+
+#: Seconds before its end that a credential is renewed; half its lifetime for one that lives shorter than twice that.
+RENEWAL_MARGIN: Final = 15.0
+
 # --- scheduler --------------------------------------------------------------------------------------
 
 #: Work done per pass of the loop, shared by answers, mass wake-ups and bulk registration.

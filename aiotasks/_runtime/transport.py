@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urljoin
@@ -13,6 +14,7 @@ from aiotasks._core.pacing import backoff, stay_away
 from aiotasks._runtime.decode import raise_for_status
 from aiotasks._runtime.guard import RefusedUrl
 from aiotasks._runtime.sockets import Sockets
+from aiotasks.abc import ExpiringCredential
 from aiotasks.errors import (
     AiotasksError,
     AnswerError,
@@ -24,7 +26,7 @@ from aiotasks.errors import (
     ServiceError,
     SubmitUnknown,
 )
-from aiotasks.limits import DECODE_ON_LOOP_BYTES, REDIRECTS, SENDS_AT_ONCE, SENDS_PER_ACCOUNT
+from aiotasks.limits import DECODE_ON_LOOP_BYTES, REDIRECTS, RENEWAL_MARGIN, SENDS_AT_ONCE, SENDS_PER_ACCOUNT
 from aiotasks.safety import escaped, origin_of
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class HttpTransport:
             account, credential, user_agent=user_agent, ssl_context=ssl_context
         )
         self._slots = asyncio.Semaphore(SENDS_PER_ACCOUNT)
+        self._expiring = credential if isinstance(credential, ExpiringCredential) else None
+        self._stale_at = math.inf if self._expiring is None or self._expiring.lifetime is None else -math.inf
         self._renewing = asyncio.Lock()
         self._renewals = 0
         self._renewed: bool | AiotasksError = False
@@ -99,11 +103,13 @@ class HttpTransport:
 
         Raises:
             NetworkError, ProtocolError, AnswerTooLarge: there was no answer that can be used.
+            AskError, AnswerError: the credential is at its end and cannot be renewed; nothing was sent.
             SchedulerClosed: the transport is closed.
             WrongLoop: not the loop of the first use.
 
         Cancellation: the connection is closed; the server may have acted on the request.
         """
+        await self._be_fresh(request)
         return await self._exchanges.exchange(request)
 
     # --- the credential -----------------------------------------------------------------------------------
@@ -139,9 +145,20 @@ class HttpTransport:
             raise self._renewed.fresh()
         return self._renewed
 
+    async def _be_fresh(self, request: Request) -> None:
+        """Renew a credential that is at its end before a request to its origin goes out with it."""
+        if self._stale_at == math.inf or not self._exchanges.is_own(request):
+            return
+        self._exchanges.enter()
+        if asyncio.get_running_loop().time() >= self._stale_at:
+            await self.renew(self._renewals)
+
     async def _renewal(self) -> bool | AiotasksError:
         try:
-            return await self._credential.renew()
+            is_new = await self._credential.renew()
+            if is_new and self._expiring is not None:
+                self._stale_at = asyncio.get_running_loop().time() + _use_of(self._expiring.lifetime)
+            return is_new
         except AiotasksError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the credential may be the caller's own code
@@ -198,6 +215,7 @@ class HttpTransport:
         """The answer, after one renewal of the credential if that is what it takes."""
         if not self._exchanges.is_own(request):
             return await self._downloaded(request)
+        await self._be_fresh(request)
         seen = self._renewals
         response = await self._exchanged(request)
         # A 401 was not executed, so even a request that must not be repeated is sent again.
@@ -315,6 +333,11 @@ def _delay(attempt: int, error: AiotasksError) -> float:
     jitter = random.random  # S-36: jitter is no secret
     asked = getattr(error, "retry_after", None)
     return max(backoff(attempt, jitter), stay_away(asked, jitter) if asked is not None else 0.0)
+
+
+def _use_of(lifetime: float | None) -> float:
+    """Seconds until a credential of that lifetime is to be renewed."""
+    return math.inf if lifetime is None else max(lifetime - RENEWAL_MARGIN, lifetime / 2)
 
 
 def _host(url: str) -> str:

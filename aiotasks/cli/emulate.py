@@ -23,6 +23,8 @@ When it is ready, one line of JSON on stdout says where it is and what a client 
   {"platform": "labelbox", "url": "http://127.0.0.1:40123/graphql", "api_key": "key-..."}
   {"platform": "supervisely", "url": "http://127.0.0.1:40123", "token": "token-...", "workspace_id": 6,
    "agent_id": 4, "module_id": 5}
+  {"platform": "isahitlab", "url": "http://127.0.0.1:40124/", "access_id": "id-...", "secret_key": "key-...",
+   "projects": {"iat-rectangle": "c...", "iat-polygon": "c...", "iat-segmentation": "c...", "form": "c..."}}
 
 A fault strikes requests, a switch changes how the server behaves. Both are JSON, here and for
 POST http://127.0.0.1:PORT/__emulator__/faults:
@@ -40,6 +42,8 @@ file_bytes gzip streamable.
 Switches of supervisely: in_filter filters max_ids max_per_page list_status missing_status hidden
 unlisted poisoned gzip.
 Switches of deepint: page_size listed_status ranges hidden poisoned.
+Switches of isahitlab: expires_in line_limit page_limit hidden poisoned gzip any_batch. Its requests, for "on": login
+tasks projects configuration batch duplicates upload grant import create properties redo review.
 GET /__emulator__/audit tells what was asked and how often, GET /__emulator__/tasks when each job starts and
 ends; POST there creates jobs, PATCH moves them.
 """
@@ -63,9 +67,16 @@ def _deepint(*, api_key: str | None, **options: Any) -> Emulator:
     return DeepintEmulator(token=api_key, **options)
 
 
+def _isahitlab(**options: Any) -> Emulator:
+    from aiotasks.emulators.isahitlab import IsahitLabEmulator
+
+    return IsahitLabEmulator(**options)
+
+
 #: Imported when they are chosen: an emulator needs packages that the library does without.
 _PLATFORMS: Final[dict[str, Callable[..., Emulator]]] = {
     "deepint": _deepint,
+    "isahitlab": _isahitlab,
     "labelbox": _labelbox,
     "supervisely": _supervisely,
 }

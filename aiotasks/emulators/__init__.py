@@ -9,5 +9,5 @@ besides aiohttp comes with the extra `demo`.
     life     how long a job runs and how it ends, from a seed
     server   serving, and the control requests under /__emulator__ that all platforms share
     tls      https on this machine, for SDKs that insist on it
-    labelbox, deepint: the platforms
+    labelbox, supervisely, isahitlab, deepint: the platforms
 """

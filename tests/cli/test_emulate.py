@@ -15,6 +15,7 @@ import pytest
 
 from aiotasks.cli import main
 from aiotasks.emulators.faults import Fault
+from aiotasks.emulators.isahitlab.switches import Switches as IsahitLabSwitches
 from aiotasks.emulators.labelbox.switches import Switches
 from aiotasks.emulators.supervisely.switches import Switches as SuperviselySwitches
 
@@ -69,6 +70,23 @@ async def test_supervisely_says_what_its_client_needs():
             assert (await response.json())["tasks"] == [
                 {"id": task["taskId"], "status": "queued", "start": pytest.approx(0, abs=1e9), "end": None}
             ]
+    process.send_signal(signal.SIGTERM)
+    assert await process.communicate() == (b"", b"")
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+async def test_isahitlab_greets_with_its_projects():
+    """What a client needs to log in, and a project of each common type; frozen tasks stand still."""
+    process, ready = await _started("--frozen", platform="isahitlab")
+    assert list(ready) == ["platform", "url", "access_id", "secret_key", "projects"]
+    assert list(ready["projects"]) == ["iat-rectangle", "iat-polygon", "iat-segmentation", "form"]
+    form = {"access_id": ready["access_id"], "secret_key": ready["secret_key"]}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{ready['url']}api/user-manager/auth/login", data=form) as response:
+            assert response.status == 201
+        async with session.post(f"{ready['url']}__emulator__/tasks", json={"project": "form"}) as response:
+            assert (await response.json())["tasks"][0]["end"] is None
     process.send_signal(signal.SIGTERM)
     assert await process.communicate() == (b"", b"")
     assert process.returncode == 0
@@ -153,5 +171,6 @@ def test_help_names_every_fault_and_switch(capsys):
     with pytest.raises(SystemExit):
         main(["emulate", "--help"])
     words = set(capsys.readouterr().out.replace(".", " ").split())
-    names = {field.name for kind in (Fault, Switches, SuperviselySwitches) for field in msgspec.structs.fields(kind)}
+    kinds = (Fault, Switches, SuperviselySwitches, IsahitLabSwitches)
+    names = {field.name for kind in kinds for field in msgspec.structs.fields(kind)}
     assert names <= words

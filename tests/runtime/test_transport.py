@@ -983,3 +983,69 @@ async def test_scripted_transport_closes_like_the_real_one():
     await transport.aclose()
     with pytest.raises(SchedulerClosed):
         await transport.send(REPEATABLE, body)
+
+
+# --- a credential that tells its end ---------------------------------------------------------------------
+
+
+class Ticket:
+    """A credential good for some seconds; none at all at first."""
+
+    def __init__(self, *lifetimes: float | None):
+        self.lifetime: float | None = 0.0
+        self._left = list(lifetimes)
+        self.renewals = 0
+
+    def headers(self):
+        return {"x-ticket": str(self.renewals)}
+
+    async def renew(self):
+        await asyncio.sleep(0)
+        self.renewals += 1
+        self.lifetime = self._left.pop(0)
+        return True
+
+
+@pytest.mark.looptime
+async def test_credential_is_got_before_anything_is_sent():
+    """Twenty sends and dispatches at once share one renewal, and none of them was refused before."""
+    credential = Ticket(3_600.0)
+    transport = ScriptedTransport(lambda _: json_response({}), credential=credential)
+    request = Request(method="GET", url="https://platform.test/x")
+
+    await asyncio.gather(*(transport.send(request, body) for _ in range(10)))
+    await asyncio.gather(*(transport.dispatch(request) for _ in range(10)))
+
+    assert (credential.renewals, len(transport.requests)) == (1, 20)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("lifetime", "until"), [(3_600.0, 3_585.0), (20.0, 10.0), (None, None)])
+async def test_credential_is_renewed_shortly_before_its_end(lifetime: float | None, until: float | None):
+    """15 seconds before, or half-way for a short one; never for one without an end."""
+    credential = Ticket(lifetime, None)
+    transport = ScriptedTransport(lambda _: json_response({}), credential=credential)
+    request = Request(method="GET", url="https://platform.test/x")
+    await transport.dispatch(request)
+
+    await asyncio.sleep(100_000 if until is None else until - 0.01)
+    await transport.dispatch(request)
+    assert credential.renewals == 1
+    if until is not None:
+        await asyncio.sleep(0.02)
+        await transport.dispatch(request)
+        assert credential.renewals == 2
+
+
+async def test_refused_renewal_sends_nothing():
+    """Who cannot log in hears of it, and the request stays here."""
+
+    class Refused(Ticket):
+        async def renew(self):
+            raise AuthError("no")
+
+    transport = ScriptedTransport(lambda _: json_response({}), credential=Refused())
+    for use in (transport.dispatch, lambda request: transport.send(request, body)):
+        with pytest.raises(AuthError):
+            await use(Request(method="GET", url="https://platform.test/x"))
+    assert transport.requests == []

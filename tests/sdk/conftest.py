@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from aiotasks.emulators.isahitlab import IsahitLabEmulator
 from aiotasks.emulators.labelbox import LabelboxEmulator
 from aiotasks.emulators.supervisely import SuperviselyEmulator
 
@@ -94,6 +95,28 @@ def raised(call, *arguments, **options):
         return "nothing: %r" % (call(*arguments, **options),)
     except Exception as error:
         return type(error).__name__
+"""
+
+
+_ISAHITLAB = """
+import json, logging, os, sys, warnings
+warnings.simplefilter("ignore")
+from isahitlab.client import IsahitLab
+logging.disable(logging.CRITICAL)
+
+url = sys.argv[1]
+globals().update(json.loads(sys.argv[2]))
+
+def client(**options):
+    return IsahitLab(**{"access_id": access_id, "secret_key": secret_key, "endpoint": url, **options})
+
+def raised(call, *arguments, **options):
+    try:
+        return "nothing: %r" % (call(*arguments, **options),)
+    except Exception as error:
+        return type(error).__name__
+
+lab = client()
 """
 
 
@@ -194,3 +217,34 @@ async def supervisely() -> AsyncIterator[Supervisely]:
     emulator = SuperviselyEmulator(seed=1, frozen=True)
     async with emulator.serve() as url:
         yield Supervisely(emulator, url, python)
+
+
+@attrs.define
+class IsahitLab:
+    """A pretended isahit lab and the vendor's client of it."""
+
+    emulator: IsahitLabEmulator
+    url: str
+    python: str
+
+    async def run(self, lines: str, **names: Any) -> Any:
+        """Runs some lines of Python with `lab`, the real client, and gives what they left in `answer`.
+
+        The lines find `P`, the ids of the seeded projects by type, and the names besides.
+        """
+        known = {
+            "access_id": self.emulator.access_id,
+            "secret_key": self.emulator.secret_key,
+            "P": self.emulator.projects,
+            **names,
+        }
+        return await answer_of(self.python, _ISAHITLAB, lines, self.url, known, {})
+
+
+@pytest.fixture
+async def isahitlab() -> AsyncIterator[IsahitLab]:
+    """The vendor's client of an emulator whose tasks stand still."""
+    python = python_of("isahitlab")
+    emulator = IsahitLabEmulator(seed=1, frozen=True)
+    async with emulator.serve() as url:
+        yield IsahitLab(emulator, url, python)
