@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["NEVER", "RECENTLY", "Board", "Cohort", "Group", "Lane", "Record"]
 
 NEVER: Final = -math.inf
+#: One for all: `frozenset()` makes a new one each time, of 216 bytes.
+NO_WORDS: Final[frozenset[str]] = frozenset()
 #: For `Record.asked_at`: asked at an unknown time, maybe just now (by another process, or before a crash). The
 #: planner takes the time at which it first sees it.
 RECENTLY: Final = math.inf
@@ -76,14 +78,14 @@ class Record:
         self.source = source
         self.cohort: Cohort | None = None
         self.waits: Wait[Any] | dict[Wait[Any], None] | None = None
-        #: End of the last query that named it, for as long as no cohort keeps that.
+        #: End of the last query that named it, for as long as no cohort keeps that; in a cohort, when it was seated.
         self.asked_at = NEVER
         #: When something was last heard of it, likewise.
         self.heard_at = NEVER
         #: When this process submitted it.
         self.submitted_at = NEVER
         #: Words that end waits on this handle though the platform can leave them.
-        self.end_words: frozenset[str] = frozenset()
+        self.end_words = NO_WORDS
         self.word: str | None = None
         self.state = State.UNKNOWN
         self.progress: float | None = None
@@ -272,7 +274,11 @@ class Lane:
 
     def learn(self, fact: Any) -> bool:
         """Take a fact in; whether the source changed by it."""
-        known, self.source = self.source, self.source.learn(fact)
+        known = self.source
+        try:
+            self.source = known.learn(fact)
+        except Exception:  # noqa: BLE001 - a source may be anybody's code: one that cannot learn stays as it is (F-39)
+            return False
         if self.source.batch_limit != known.batch_limit:
             for group in self.groups.values():
                 group.recount_room()
@@ -438,8 +444,10 @@ class Group:
 
 def release(record: Record, cohort: Cohort) -> None:
     """`record` is of no cohort now, and carries the cohort's stamps with it."""
+    seated = record.asked_at
     record.cohort = None
     record.asked_at = cohort.asked_end
-    record.heard_at = max(record.heard_at, cohort.heard_at)
-    if record.error is None:  # else it has one of its own, which says more
+    if cohort.heard_at >= seated:
+        record.heard_at = max(record.heard_at, cohort.heard_at)
+    if record.error is None and cohort.failed_at >= seated:  # else it has one of its own, which says more
         record.error = cohort.error

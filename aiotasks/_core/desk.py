@@ -148,6 +148,8 @@ class Desk:
             return
         wait.remaining -= 1
         self._take_off(record, wait)
+        if record.cohort is not None and not record.is_final:
+            self._board.left(record.cohort)  # a word ended it, for one task of a set that goes on
         if wait.stands_for is not None:
             original, twin = wait.stands_for
             copy_state(twin, record)
@@ -179,7 +181,7 @@ class Desk:
         for mirror in wait.mirrors or ():
             if mirror.is_open:
                 self.close(mirror)
-        if wait.is_set:
+        if len(wait.tasks) != 1:
             self._board.closings += 1
             self._closed_sets.append(iter(wait.tasks))
             return
@@ -190,7 +192,8 @@ class Desk:
 
     def end(self, records: Iterable[Record], error: AiotasksError) -> None:
         """End, soon, every wait on any of `records`. They are not given up: another client may wait for them."""
-        self._ending.append((open_originals(records), error))
+        if waits := open_originals(records):
+            self._ending.append((waits, error))
 
     def end_some(self, most: int) -> bool:
         """End some of the waits that are to end. -> whether there are more."""

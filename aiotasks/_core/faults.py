@@ -88,6 +88,17 @@ class Faults:
             record.cohort.is_stale = True
         self._desk.given_up(record, error)
 
+    def cannot_ask(self, cohort: Cohort, cause: Exception) -> None:
+        """The source cannot make a request about these."""
+        for record in tuple(cohort.members):
+            error = ProtocolError(
+                f"the source cannot ask about task {record.id!r}: {type(cause).__name__}: {cause}",
+                platform=record.source.account.platform,
+                task_id=record.id,
+            )
+            error.__cause__ = cause
+            self.give_up(record, error)
+
     def doom(self, most: int) -> bool:
         """Give up some of those whose account was refused or closed. -> whether there are more."""
         while self.doomed and most > 0:

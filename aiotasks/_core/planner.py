@@ -80,6 +80,8 @@ class Planner:
         self._crowded: dict[AccountBook, None] = {}
         self._flights: dict[Flight, None] = {}
         self._now = NEVER
+        #: Since when there are more waits to end than one `due` ends; None: there are none.
+        self._behind_since: float | None = None
         #: No more queries are chosen: the scheduler is closing.
         self.is_held = False
 
@@ -118,8 +120,11 @@ class Planner:
         return book.records.get(id) if book is not None else None
 
     def is_unchanged(self, flight: Flight, digest: int) -> bool:
-        """Whether a body of this hash says what the last answer said, so that it need not be read."""
-        return flight.cohort.digest == digest
+        """Whether a body of this hash says what the last answer said, so that it need not be read.
+
+        It is read all the same when a word that was said long ago would end a wait if it were said again.
+        """
+        return flight.cohort.digest == digest and self.desk.doubted.keys().isdisjoint(flight.fresh)
 
     # --- in -----------------------------------------------------------------------------------------
 
@@ -156,7 +161,10 @@ class Planner:
         self._registry.forget(now, SLICE)
         self._registry.compact_thinned(now)
         effects: list[events.Effect] = []
-        if not (is_behind or self.is_held):
+        self._behind_since = (now if self._behind_since is None else self._behind_since) if is_behind else None
+        # An account with very many endings keeps the others waiting for a window, and no longer (I-04).
+        is_patient = self._behind_since is not None and now - self._behind_since < self._board.window
+        if not (is_patient or self.is_held):
             effects.extend(self._launches(now, self._arrivals(now)))
         effects.extend(self.desk.effects)
         self.desk.effects.clear()
@@ -230,8 +238,8 @@ class Planner:
                 cohort.is_queued = False
                 # Lateness is ours; the time a cohort queued for a slot is the account's.
                 due = max(cohort.due, throttle.blocked_until) if cohort in arrivals else now
-                if self._may_launch(cohort, throttle, now):
-                    yield events.Send(self._launch(cohort, throttle, now), due)
+                if self._may_launch(cohort, throttle, now) and (flight := self._launch(cohort, throttle)) is not None:
+                    yield events.Send(flight, due)
                     turns.append(book)
                     break
             if not throttle.queue:
@@ -252,15 +260,21 @@ class Planner:
         cohort.group.plan(cohort)
         return True
 
-    def _launch(self, cohort: Cohort, throttle: Throttle[Cohort], now: float) -> Flight:
+    def _launch(self, cohort: Cohort, throttle: Throttle[Cohort]) -> Flight | None:
         source = cohort.group.lane.source
         rest = cohort
         while len(rest.members) > source.batch_limit:
-            rest.due = now
+            rest.due = self._now
             rest = rest.group.cut(rest, source.batch_limit)
         if cohort.request is None or cohort.request[0] is not source:
             query = Query(tuple(record.id for record in cohort.members))
-            cohort.request = (source, query, source.request(query))
+            try:
+                request = source.request(query)
+            except Exception as error:  # noqa: BLE001 - a source may be anybody's code, and breaks for its own tasks (F-39)
+                self._faults.cannot_ask(cohort, error)
+                self._registry.compact(cohort, self._now)
+                return None
+            cohort.request = (source, query, request)
             cohort.digest = None
         _, query, request = cohort.request
         self.tally.requests += 1

@@ -98,6 +98,8 @@ class Registry:
                 twins.append(record)  # later: the registered one may be a newcomer of this very call
             elif record.is_final or _said_just_now(record, wait, now):
                 self._desk.reached(wait, record)
+                if record.cohort is None:
+                    self._park([record], record.asked_at)
             else:
                 self._desk.put_on(record, wait)
                 if record.cohort is not None:
@@ -221,6 +223,8 @@ class Registry:
         if record.cohort is None and now - record.asked_at >= FLOOR:
             del book.records[record.id]
             self.count -= 1
+            if not book.records:
+                book.records = {}  # a dict never gives back what it grew to
 
     def close(self, account: Account, now: float) -> list[Record]:
         """The client of `account` is gone. -> its tasks."""

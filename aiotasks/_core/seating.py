@@ -46,6 +46,7 @@ def seat_new(group: Group, records: Sequence[Record], now: float) -> None:
         some = records[start : start + limit]
         due = now if len(some) == limit else now + group.lane.board.window
         group.open(list(some), earliest=now, due=due)
+        _seated(some, now)
 
 
 def _seat_within_window(group: Group, record: Record, now: float) -> None:
@@ -59,6 +60,7 @@ def _seat_within_window(group: Group, record: Record, now: float) -> None:
     else:
         due = moment + window if group.lane.source.batch_limit > 1 else moment
         group.open([record], earliest=moment, due=due)
+        _seated((record,), now)
         return
     host.asked_end = max(host.asked_end, record.asked_at)
     host.earliest = max(host.earliest, earliest)
@@ -70,6 +72,7 @@ def _seat_within_window(group: Group, record: Record, now: float) -> None:
 
 def _fill(group: Group, host: Cohort, records: Sequence[Record], now: float) -> None:
     host.take(records)
+    _seated(records, now)
     group.tasks += len(records)
     if host.has_room:
         return
@@ -78,3 +81,8 @@ def _fill(group: Group, host: Cohort, records: Sequence[Record], now: float) -> 
     if host.due > soonest:
         host.due = soonest  # nobody else can join: no reason to wait
         group.plan(host)
+
+
+def _seated(records: Sequence[Record], now: float) -> None:
+    for record in records:
+        record.asked_at = now  # what the cohort heard before is nothing that these were told of

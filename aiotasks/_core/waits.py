@@ -33,6 +33,7 @@ class Wait(Generic[R]):
         "is_fresh",
         "is_listening",
         "is_open",
+        "is_set",
         "is_told",
         "lost",
         "mirrors",
@@ -56,6 +57,7 @@ class Wait(Generic[R]):
         is_fresh: bool = False,
         is_listening: bool = False,
         is_each: bool = False,
+        is_set: bool | None = None,
     ) -> None:
         #: Distinct tasks, in the order given.
         self.tasks = tasks
@@ -71,6 +73,8 @@ class Wait(Generic[R]):
         self.is_listening = is_listening
         #: It is told of every task that ends; they queue up in `ready`.
         self.is_each = is_each
+        #: One failure does not end it: a task that cannot be asked about counts as ended. A set may be of one task.
+        self.is_set = len(tasks) != 1 if is_set is None else is_set
         self.is_open = True
         #: It was told and has not looked since: told again only after that.
         self.is_told = False
@@ -90,11 +94,6 @@ class Wait(Generic[R]):
         #: A wait on one handle of a task whose other handle is the registered one has a stand-in there.
         self.mirrors: list[Wait[R]] | None = None
         self.stands_for: tuple[Wait[R], R] | None = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether it waits for other than exactly one task."""
-        return len(self.tasks) != 1
 
     def lose(self, task: R) -> None:
         """`task` of the set cannot be asked about."""

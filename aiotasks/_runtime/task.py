@@ -68,14 +68,19 @@ class Task(Record):
     def observed_at(self) -> float | None:
         """When the status was last heard, on the loop's clock; None before that."""
         if self.word is None:
-            return None  # it may have joined a cohort that was heard from before
-        heard = self.heard_at if self.cohort is None else max(self.heard_at, self.cohort.heard_at)
+            return None
+        heard, cohort = self.heard_at, self.cohort
+        if cohort is not None and cohort.heard_at >= self.asked_at:
+            heard = max(heard, cohort.heard_at)
         return None if heard == NEVER else heard
 
     @property
     def last_error(self) -> AiotasksError | None:
         """The last fault met when asking, if nothing was heard since. Says nothing about the job."""
-        return self.error if self.error is not None or self.cohort is None else self.cohort.error
+        cohort = self.cohort
+        if self.error is not None or cohort is None or cohort.failed_at < self.asked_at:
+            return self.error
+        return cohort.error
 
     @property
     def next_check_at(self) -> float | None:

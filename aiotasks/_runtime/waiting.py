@@ -101,7 +101,7 @@ async def wait_all(
         if any(not task.is_done for task in once):
             raise _timed_out(once, 0.0)
         return given
-    wait = _wait(once, interval, timeout)
+    wait = _wait(once, interval, timeout, is_set=True)
     await _settled(scheduler, wait)
     if wait.outcome is not None:
         raise _raised(wait, timeout)
@@ -177,7 +177,7 @@ async def _each(tasks: list[TaskT], timeout: float | None, interval: float) -> A
         if any(not task.is_done for task in tasks):
             raise _timed_out(tasks, 0.0)
         return
-    wait = _wait(tasks, interval, timeout, is_each=True)
+    wait = _wait(tasks, interval, timeout, is_each=True, is_set=True)
     try:
         await scheduler.watch(wait.tasks, wait)
         while True:
