@@ -265,6 +265,7 @@ class Scheduler:
 
         Raises:
             SchedulerFull: more tasks, or waits on one of them, than the limit; nothing was registered.
+            SchedulerClosed: it was closed, maybe meanwhile.
         """
         loop = self.enter()
         count = len(tasks)
@@ -273,8 +274,8 @@ class Scheduler:
         newcomers = 0
         for some in slices:
             newcomers += _checked(some)
-            if is_long and self.turns.is_over:
-                await self.turns.next()
+            if is_long:
+                await self._let_others(wait)
         if self._planner.tasks + newcomers > MOST_TASKS:
             raise SchedulerFull(
                 f"tasks: given {newcomers:,} new ones beside {self._planner.tasks:,}, allowed: {MOST_TASKS:,} in all"
@@ -283,8 +284,15 @@ class Scheduler:
         for some in slices:
             self._planner.feed(events.Watched(some, wait), loop.time())
             self._nudge()
-            if is_long and self.turns.is_over:
-                await self.turns.next()
+            if is_long:
+                await self._let_others(wait)
+
+    async def _let_others(self, wait: CallersWait) -> None:
+        """Let the loop go round if it is time, and make sure that `wait` still has somebody to end it."""
+        if self.turns.is_over:
+            await self.turns.next()
+            if wait.is_open:
+                self.enter()  # what closed meanwhile ended the waits on its tasks: this one may be on none yet
 
     def leave(self, wait: CallersWait) -> None:
         """The caller gave `wait` up, or is done with it."""
@@ -342,14 +350,16 @@ class Scheduler:
         self._errors[SchedulerCrashed.__name__] += 1
         crash = SchedulerCrashed(f"the scheduler failed: {type(cause).__name__}: {cause}")
         crash.__cause__ = cause
+        running = asyncio.current_task(self._home.loop)
         for query in self._queries:
-            query.cancel()
+            if query is not running:
+                query.cancel()
         self._begin_anew(crash)
 
     async def _carry_out(self) -> None:
-        planner, turns, now = self._planner, self.turns, self._home.now()
-        while True:
-            self._effects.extend(planner.due(now))
+        turns, now = self.turns, self._home.now()
+        while True:  # by `self._planner` throughout: a query may find it broken, and begin anew
+            self._effects.extend(self._planner.due(now))
             while self._effects:
                 for _ in range(min(TURN_SLICE, len(self._effects))):
                     match effect := self._effects.popleft():
@@ -362,12 +372,12 @@ class Scheduler:
                             assert_never(effect)
                 if self._effects:
                     await turns.next()  # whoever was woken has work to do as well, all of it in the next pass
-            while planner.is_idle and planner.tidy():
+            while self._planner.is_idle and self._planner.tidy():
                 if turns.is_over:
                     await turns.next()
-            if planner.is_idle:
+            if self._planner.is_idle:
                 break
-            now = await self._sleep_until(planner.next_wakeup())
+            now = await self._sleep_until(self._planner.next_wakeup())
         self._forget_later()
 
     async def _sleep_until(self, moment: float | None) -> float:
@@ -402,45 +412,67 @@ class Scheduler:
 
     async def _fly(self, flight: Flight) -> None:
         """Send one query and feed what comes of it. However this ends, the flight has ended too."""
-        planner, now = self._planner, self._home.now
+        planner = self._planner
         try:
-            transport = self._transport(flight.source.account)
-            seen = transport.renewals
-            try:
-                response = await transport.dispatch(flight.request)
-                await self._read(planner, flight, response, now())
-            except AuthError as error:
-                at = now()
-                await transport.renew(seen)  # at most once per refusal; whether it helped, the next query tells
-                self._fail(planner, flight, error, at)
-        except AiotasksError as error:
-            self._fail(planner, flight, error, now())
-            account = flight.source.account
-            if isinstance(error, SchedulerClosed) and account not in self._transports:
-                planner.feed(events.Closed(error, account), now())  # waits that began while its client closed
-        except Exception as error:  # noqa: BLE001 - a source may be anybody's code (F-39)
-            failure = ProtocolError(f"the source failed: {type(error).__name__}: {error}")
-            failure.__cause__ = error
-            self._fail(planner, flight, failure, now())
+            end = await self._ask(planner, flight)
         except asyncio.CancelledError:
             # By somebody else, or the loop shuts down: its tasks must not seem to be asked about for ever (I-02).
             if not self._is_closing:
-                self._fail(planner, flight, NetworkError("the query was cancelled from outside"), now())
-                self._nudge()
+                error = NetworkError("the query was cancelled from outside")
+                self._land(planner, events.Failed(flight, error, self._home.now()))
             raise
+        self._land(planner, end)
+
+    async def _ask(self, planner: Planner, flight: Flight) -> events.Landed | events.Failed:
+        """Send one query and feed its answer block by block. -> how it ended."""
+        now, account = self._home.now, flight.source.account
+        transport: HttpTransport | None = None
+        try:
+            transport = self._transport(account)
+            seen = transport.renewals
+            try:
+                response = await transport.dispatch(flight.request)
+                return await self._read(planner, flight, response, now())
+            except AuthError as error:
+                at = now()
+                await transport.renew(seen)  # at most once per refusal; whether it helped, the next query tells
+                return events.Failed(flight, error, at)
+        except SchedulerClosed as error:
+            if not self._is_closing and transport not in self._transports.get(account, [transport]):
+                # One client of several was closed: the others' waits go on, and the next query goes by another.
+                lost = NetworkError("the client that asked was closed", platform=account.platform)
+                return events.Failed(flight, lost, now())
+            return events.Failed(flight, error, now())
+        except AiotasksError as error:
+            return events.Failed(flight, error, now())
+        except Exception as error:  # noqa: BLE001 - a source may be anybody's code (F-39)
+            failure = ProtocolError(f"the source failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            return events.Failed(flight, failure, now())
+
+    def _land(self, planner: Planner, end: events.Landed | events.Failed) -> None:
+        """Feed how a flight ended. A fault of ours on the way ends its waits, too, rather than lose them (F-45)."""
+        if planner is not self._planner:
+            return  # that one crashed, and this one knows nothing of the flight
+        try:
+            planner.feed(end, self._home.now())
+            if isinstance(end, events.Failed):
+                self._failed(end)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would hear of it
+            self._crash(error)
         self._nudge()
 
-    def _fail(self, planner: Planner, flight: Flight, error: AiotasksError, at: float) -> None:
-        self._errors[type(error).__name__] += 1
-        if planner is self._planner:  # else that one crashed, and this one knows nothing of the flight
-            planner.feed(events.Failed(flight, error, at), self._home.now())
+    def _failed(self, end: events.Failed) -> None:
+        self._errors[type(end.error).__name__] += 1
+        account = end.flight.source.account
+        if isinstance(end.error, SchedulerClosed) and account not in self._transports:
+            self._feed(events.Closed(end.error, account))  # waits that began while its client closed
 
-    async def _read(self, planner: Planner, flight: Flight, response: Response, at: float) -> None:
-        """Feed the answer block by block; the cohort stays in flight until the last one is applied."""
+    async def _read(self, planner: Planner, flight: Flight, response: Response, at: float) -> events.Landed:
+        """Feed the answer block by block; the cohort stays in flight until the last one is applied. -> its end."""
         digest = hash(response.body) if flight.wants_digest and response.status == 200 else None
         if digest is not None and planner.is_unchanged(flight, digest):
-            planner.feed(events.Landed(flight, at, digest, is_unchanged=True), at)
-            return
+            return events.Landed(flight, at, digest, is_unchanged=True)
         answers = flight.source.read(flight.query, response)
         while True:
             if self.turns.is_over:  # before the first block too: many answers may land in one pass
@@ -450,7 +482,7 @@ class Scheduler:
                 break
             planner.feed(events.Answered(flight, answer), self._home.now())
             self._nudge()
-        planner.feed(events.Landed(flight, at, digest), self._home.now())
+        return events.Landed(flight, at, digest)
 
     def _transport(self, account: Account) -> HttpTransport:
         transports = self._transports.get(account)

@@ -13,6 +13,7 @@ import threading
 import pytest
 
 import aiotasks
+from aiotasks._runtime.turns import Turns
 from aiotasks.errors import (
     ForkedScheduler,
     SchedulerClosed,
@@ -20,6 +21,8 @@ from aiotasks.errors import (
     WaitTimeout,
     WrongLoop,
 )
+from aiotasks.limits import TURN_SLICE
+from aiotasks.models import Response
 from aiotasks.testing import FakeClient, FakePlatform
 from tests.runtime.support import assert_forgotten, names, now, outcome, passes, start
 
@@ -182,6 +185,26 @@ async def test_second_client_of_an_account_takes_the_waits_over(client: FakeClie
 
 
 @pytest.mark.looptime
+@pytest.mark.covers("I-01", "I-04", "F-44")
+async def test_closing_the_client_that_asks_leaves_the_waits_of_the_other(client: FakeClient, platform: FakePlatform):
+    """A query that goes down with its client is asked again by the other one, two seconds later; nothing ends."""
+    platform.latency = 1.0
+    task = client.start("a")
+    wait = start(task.wait_till_done())
+    await passes()
+    other = platform.client()
+    other.enter()  # the last to come: queries go by it
+    await asyncio.sleep(1.0)
+    assert len(platform.queries) == 1
+    await other.aclose()
+    platform.set("a", "done")
+    assert await outcome(wait) is None
+    assert len(platform.queries) == 2
+    assert platform.gaps[0] >= 3.0
+    assert client.scheduler.statistics().errors == {"NetworkError": 1}
+
+
+@pytest.mark.looptime
 @pytest.mark.covers("I-01", "I-04")
 async def test_client_after_a_closed_one_waits_undisturbed(platform: FakePlatform):
     """The next client's wait on the same job is not ended by the last one's closing, and keeps the two seconds."""
@@ -205,6 +228,28 @@ async def test_wait_that_begins_while_its_client_closes_ends(client: FakeClient,
     await client.aclose()
     assert isinstance(await outcome(wait), SchedulerClosed)
     await assert_forgotten(client)
+
+
+@pytest.mark.looptime
+@pytest.mark.covers("I-02", "F-44")
+@pytest.mark.parametrize("word", ["running", "done"])
+async def test_wait_that_begins_while_the_scheduler_closes_ends(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, word: str
+):
+    """A long registration during which the scheduler closes is no wait without end, on however many tasks it is."""
+    monkeypatch.setattr(Turns, "is_over", True)
+    for step in range(1, 20):  # once in each pass of a registration
+        async with aiotasks.Scheduler() as scheduler, platform.client(scheduler) as client:
+            first = [client.start(f"first{n}", word) for n in range(2 * TURN_SLICE)]
+            if word == "done":
+                await aiotasks.wait_all(first)  # the wait below begins with them, and is on nobody meanwhile
+            tasks = [*first, *(client.start(f"t{n}") for n in range(6 * TURN_SLICE))]
+            waits = [start(aiotasks.wait_all(tasks)), start(_drained(aiotasks.as_completed(tasks)))]
+            await passes(step)
+            await scheduler.aclose()
+            for wait in waits:
+                assert isinstance(await asyncio.wait_for(outcome(wait), 30), SchedulerClosed)
+            assert not names()
 
 
 # --- loops ------------------------------------------------------------------------------------------------
@@ -385,6 +430,34 @@ async def test_source_that_raises_fails_its_query_alone(
         monkeypatch.setattr(kind, "observe", fail_once)
         await asyncio.gather(sound, wait)
     assert client.scheduler.statistics().errors == {"ProtocolError": 1}
+
+
+@pytest.mark.looptime
+@pytest.mark.covers("F-45", "I-02")
+@pytest.mark.parametrize(("said", "step"), [(None, "_landed"), (Response(status=503), "_failed")])
+async def test_crash_at_the_end_of_a_query_reaches_every_wait(
+    client: FakeClient, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, said: Response | None, step: str
+):
+    """A fault of our own in taking in how a query ended is no wait without end, and no fault of the source."""
+
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    platform.script = [said] if said else []
+    scheduler, task = client.scheduler, client.start("a")
+    planner = scheduler._planner
+    monkeypatch.setattr(planner, step, crash)
+    waits = [start(task.wait_till_done()), start(aiotasks.wait_all([task, client.start("b")]))]
+    for wait in waits:
+        error = await asyncio.wait_for(outcome(wait), 60)
+        assert isinstance(error, SchedulerCrashed)
+        assert isinstance(error.__cause__, ZeroDivisionError)
+    assert now() == 0.5
+    assert scheduler.statistics().errors == {"SchedulerCrashed": 1}
+    platform.set("a", "done")
+    await task
+    assert min(platform.gaps) >= 2.0
+    await assert_forgotten(client)
 
 
 # --- processes --------------------------------------------------------------------------------------------
