@@ -11,6 +11,8 @@ from typing import Final
 
 #: L-01, I-01. Least time between the end of one query that names a task and the start of the next.
 FLOOR: Final = 2.0
+#: I-01. The step of a coarse loop clock (uvloop's); its timers may fire this much early.
+CLOCK_STEP: Final = 0.001
 #: How much later than its earliest allowed time a task may be asked, so that tasks can be asked together.
 WINDOW: Final = 0.5
 #: B-03. The longest duration a caller may give: beyond a year it is a mistake of units.

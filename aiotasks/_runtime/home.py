@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from typing import Final
 
 from aiotasks._runtime.turns import Turns
 from aiotasks.errors import ForkedScheduler, WrongLoop
+from aiotasks.limits import CLOCK_STEP
 
 __all__ = ["Home"]
+
+#: Seconds that a loop's clock may be behind `time.monotonic` and still be taken for the same one, read long ago.
+_SAME_CLOCK: Final = 60.0
 
 
 class Home:
     """Where a scheduler lives. Empty until the first use, and never another one after that."""
 
-    __slots__ = ("_loop", "_pid", "_turns")
+    __slots__ = ("_is_coarse", "_loop", "_pid", "_turns")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: Turns | None = None
+        self._is_coarse = False
         self._pid = os.getpid()
 
     @property
@@ -47,6 +54,14 @@ class Home:
         """Seconds on the loop's clock."""
         return self.loop.time()
 
+    def just_after(self) -> float:
+        """A moment on the loop's clock that is over: for the end of a query, which must never seem too early.
+
+        uvloop reads its clock once per pass, in whole milliseconds, and rounds its timers to them: by that clock
+        alone two queries are less than 2 s apart (I-01) by as long as the pass had lasted before the first ended.
+        """
+        return self.now() + _lag(self.loop) + CLOCK_STEP if self._is_coarse else self.now()
+
     def enter(self) -> asyncio.AbstractEventLoop:
         """Settle in the running loop at the first use, and make sure that it is still that one. -> the loop.
 
@@ -60,6 +75,7 @@ class Home:
             except RuntimeError:
                 raise WrongLoop("a scheduler is used from inside a running event loop, with `await`") from None
             self._turns = Turns(self._loop)
+            self._is_coarse = _is_coarse(self._loop)
             self._pid = os.getpid()
         if not self.is_in_this_process:
             raise ForkedScheduler("the scheduler lives in the parent process; construct one in this process")
@@ -73,3 +89,16 @@ class Home:
                 "use a client of this loop, and Task.token() to hand a task over"
             )
         return self._loop
+
+
+def _lag(loop: asyncio.AbstractEventLoop) -> float:
+    """Seconds that the loop's clock is behind the one it is read from."""
+    return time.monotonic() - loop.time()  # noqa: TID251 - the loop's own clock, only read anew
+
+
+def _is_coarse(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop's clock is `time.monotonic`, but behind it. asyncio's own reads it anew at each look.
+
+    Virtual time is somewhere else altogether, or belongs to a loop of asyncio's: it is exact.
+    """
+    return not isinstance(loop, asyncio.BaseEventLoop) and 0.0 <= _lag(loop) < _SAME_CLOCK

@@ -419,36 +419,36 @@ class Scheduler:
             # By somebody else, or the loop shuts down: its tasks must not seem to be asked about for ever (I-02).
             if not self._is_closing:
                 error = NetworkError("the query was cancelled from outside")
-                self._land(planner, events.Failed(flight, error, self._home.now()))
+                self._land(planner, events.Failed(flight, error, self._home.just_after()))
             raise
         self._land(planner, end)
 
     async def _ask(self, planner: Planner, flight: Flight) -> events.Landed | events.Failed:
         """Send one query and feed its answer block by block. -> how it ended."""
-        now, account = self._home.now, flight.source.account
+        just_after, account = self._home.just_after, flight.source.account
         transport: HttpTransport | None = None
         try:
             transport = self._transport(account)
             seen = transport.renewals
             try:
                 response = await transport.dispatch(flight.request)
-                return await self._read(planner, flight, response, now())
+                return await self._read(planner, flight, response, just_after())
             except AuthError as error:
-                at = now()
+                at = just_after()
                 await transport.renew(seen)  # at most once per refusal; whether it helped, the next query tells
                 return events.Failed(flight, error, at)
         except SchedulerClosed as error:
             if not self._is_closing and transport not in self._transports.get(account, [transport]):
                 # One client of several was closed: the others' waits go on, and the next query goes by another.
                 lost = NetworkError("the client that asked was closed", platform=account.platform)
-                return events.Failed(flight, lost, now())
-            return events.Failed(flight, error, now())
+                return events.Failed(flight, lost, just_after())
+            return events.Failed(flight, error, just_after())
         except AiotasksError as error:
-            return events.Failed(flight, error, now())
+            return events.Failed(flight, error, just_after())
         except Exception as error:  # noqa: BLE001 - a source may be anybody's code (F-39)
             failure = ProtocolError(f"the source failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
-            return events.Failed(flight, failure, now())
+            return events.Failed(flight, failure, just_after())
 
     def _land(self, planner: Planner, end: events.Landed | events.Failed) -> None:
         """Feed how a flight ended. A fault of ours on the way ends its waits, too, rather than lose them (F-45)."""

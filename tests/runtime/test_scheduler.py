@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 import aiotasks
 from aiotasks._runtime import scheduler as scheduler_module
+from aiotasks._runtime.home import Home
 from aiotasks.errors import InvalidType, SchedulerFull, WaitTimeout
 from aiotasks.models import Response
+from aiotasks.testing import FakePlatform
 from tests.runtime.support import assert_forgotten, later, least_gap, names, now, outcome, passes, start
 
 if TYPE_CHECKING:
-    from aiotasks.testing import FakeClient, FakePlatform
+    from aiotasks.testing import FakeClient
 
 # --- its root -----------------------------------------------------------------------------------------------
 
@@ -124,6 +127,46 @@ async def test_eager_tasks_change_nothing(platform: FakePlatform):
     loop.set_task_factory(None)
     assert seconds[0] == seconds[1]
     assert queries[0] == queries[1]
+
+
+# --- clocks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.covers("I-01", "F-51")
+def test_uvloop_keeps_the_two_seconds_by_the_real_clock():
+    """Its clock is read once per pass, in milliseconds: however long a pass takes, 2.000 s lie between queries."""
+    uvloop = pytest.importorskip("uvloop")
+    platform = FakePlatform(batch_limit=1, latency=0.001)
+    answer, ends, gaps = platform.answer, dict[str, float](), list[float]()
+
+    async def timed(ids: list[str]) -> Response:
+        (id,) = ids
+        if id in ends:
+            gaps.append(time.monotonic() - ends[id])  # noqa: TID251 - what the loop's clock is held against
+        response = await answer(ids)
+        time.sleep(0.0007)  # noqa: ASYNC251 - work of others in the same pass
+        ends[id] = time.monotonic()  # noqa: TID251 - likewise
+        return response
+
+    async def main() -> None:
+        platform.answer = timed  # type: ignore[method-assign]
+        async with aiotasks.Scheduler() as scheduler, platform.client(scheduler) as client:
+            with pytest.raises(WaitTimeout):
+                await aiotasks.wait_all([client.start(f"t{n}") for n in range(100)], timeout_seconds=5.0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    assert len(gaps) >= 100
+    assert 2.0 <= min(gaps) < 2.1
+
+
+@pytest.mark.looptime
+async def test_clock_of_an_asyncio_loop_is_taken_as_it_is():
+    """Virtual time, as looptime makes it, is exact: nothing is added to the end of a query."""
+    home = Home()
+    home.enter()
+    assert home.just_after() == home.now() == 0.0
 
 
 # --- limits and options -------------------------------------------------------------------------------------
