@@ -115,6 +115,19 @@ class Registry:
             if wait.is_open:
                 self._mirror(record, wait, now)
 
+    def adopt(self, account: Account, former: AccountBook, now: float) -> None:
+        """Take over from a planner that crashed what keeps `account` from being asked too soon, and nothing else.
+
+        Its tasks come parked, as if asked about just now: what it knew of their last queries may be wrong.
+        """
+        book, records = self.book(account), list(former.records.values())
+        book.throttle.blocked_until = former.throttle.blocked_until
+        for record in records:
+            record.asked_at = now
+            book.records[record.id] = record
+        self.count += len(records)
+        self._park(records, now)
+
     def _register(self, book: AccountBook, record: Record, now: float) -> bool:
         """Whether `record` is the registered handle of its task, now if not before."""
         if record.asked_at == RECENTLY:

@@ -15,7 +15,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from aiotasks._core import events
-from aiotasks._core.cohorts import RECENTLY
 from aiotasks._core.planner import Planner
 from aiotasks._core.waits import Wait
 from aiotasks._runtime.home import Home
@@ -158,7 +157,7 @@ class Scheduler:
         return owned
 
     def _begin_anew(self, error: AiotasksError) -> None:
-        """End every wait, at once, and leave the planner for a new one that knows no task.
+        """End every wait, at once, and leave the planner for a new one, which knows who may not be asked yet.
 
         Goes by what the planner holds and has it decide nothing: it may be broken (F-45).
         """
@@ -175,11 +174,14 @@ class Scheduler:
             if record.cohort is not None:
                 record.heard_at = max(record.heard_at, record.cohort.heard_at)
             record.cohort = record.waits = None
-            record.asked_at = RECENTLY
         self._planner = Planner(jitter=random.random)
         self._planner.is_held = self._is_closing
         self._planner.tally = planner.tally
         self._planner.desk.waits, self._planner.desk.timeouts = planner.desk.waits, planner.desk.timeouts
+        if not self._is_closing:
+            now = self._home.just_after()
+            for account, book in planner.books():
+                self._planner._registry.adopt(account, book, now)
 
     def __del__(self) -> None:
         if self._is_awake and not self._is_closing and self._home.is_in_this_process:
@@ -342,6 +344,7 @@ class Scheduler:
             self._crash(error)
             if not isinstance(error, Exception):
                 raise
+            self._forget_later()
         self._is_awake = False
         self._root = None
 

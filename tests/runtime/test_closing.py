@@ -398,12 +398,59 @@ async def test_crash_reaches_every_wait_and_the_next_one_starts_anew(
     assert await outcome(well) is None
     assert now() == 2.9
     before = scheduler.statistics()
-    assert (before.waits, before.in_flight, before.tasks) == (0, 0, 0)
+    assert (before.waits, before.in_flight, before.tasks) == (0, 0, 2)
     assert (before.requests, before.waits_begun, before.errors) == (2, 4, {"SchedulerCrashed": 1})
     platform.set("a", "done")
     await task
     assert scheduler.statistics().requests == 3
     assert min(platform.gaps) >= 2.2
+
+
+@pytest.mark.looptime
+@pytest.mark.covers("I-01", "F-45")
+async def test_crash_keeps_the_two_seconds_for_every_handle(
+    client: FakeClient, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+):
+    """A handle made before the crash, and one made after it, ask no sooner than the one that waited then."""
+    task, second = client.start("a"), client.open("a")
+    await _crashed(client, start(task.wait_till_done()), monkeypatch)
+    platform.set("a", "done")
+    await asyncio.gather(start(second.wait_till_done()), start(client.open("a").wait_till_done()))
+    assert len(platform.queries) == 2
+    assert 2.0 <= platform.gaps[0] <= 3.1
+    await assert_forgotten(client)
+
+
+@pytest.mark.looptime
+@pytest.mark.covers("F-45", "F-16")
+async def test_crash_does_not_cut_a_retry_after_short(
+    client: FakeClient, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+):
+    """A platform that asked to be left alone for a minute is left alone, crash or not."""
+    platform.script = [Response(status=429, headers={"retry-after": "60"})]
+    await _crashed(client, start(client.start("a").wait_till_done()), monkeypatch)
+    await client.start("b", "done").wait_till_done(timeout_seconds=None)
+    assert platform.asked("b")[0] >= 60.5
+
+
+@pytest.mark.looptime
+async def test_crash_leaves_nothing_behind(client: FakeClient, monkeypatch: pytest.MonkeyPatch):
+    """What is kept of a crashed planner is forgotten two seconds later."""
+    await _crashed(client, start(client.start("a").wait_till_done()), monkeypatch)
+    assert client.scheduler.statistics().tasks == 1
+    await assert_forgotten(client)
+
+
+async def _crashed(client: FakeClient, wait: asyncio.Task[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the scheduler crash one second after `wait` began, half a second after the first query."""
+
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    await asyncio.sleep(1.0)
+    monkeypatch.setattr(client.scheduler._planner, "due", crash)
+    client.scheduler._nudge()
+    assert isinstance(await outcome(wait), SchedulerCrashed)
 
 
 @pytest.mark.looptime
