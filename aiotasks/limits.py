@@ -109,6 +109,8 @@ CLOSE_HARD: Final = 1.0
 #: L-18. Tasks per scheduler; waits per task.
 MOST_TASKS: Final = 2_000_000
 MOST_WAITS_PER_TASK: Final = 10_000
+#: I-06. A shorter word of a credential's header than this is no secret, and is left standing in a server's refusal.
+SHORTEST_SECRET: Final = 8
 #: B-05. Longest task id, in characters.
 LONGEST_ID: Final = 512
 #: B-46. Longest failure message kept on a task, in characters.

@@ -46,10 +46,14 @@ def checked_origin(value: object, name: str = "endpoint", *, allow_http: bool = 
     """
     if not isinstance(value, str):
         raise InvalidType(f"{name}: given {type(value).__name__}, allowed: a URL")
+    if not value.isprintable() or " " in value:
+        raise InvalidArgument(f"{name}: given {escaped(value, 80)!r}, allowed: a URL without blanks")
     try:
         origin, parts = origin_of(value), urlsplit(value)
     except ValueError as error:
-        raise InvalidArgument(f"{name}: {error}, allowed: an https URL") from None
+        # Not the value itself where it may hold a password.
+        given = "one" if "@" in value else repr(escaped(value, 80))
+        raise InvalidArgument(f"{name}: given {given}: {error}; allowed: an https URL") from None
     host = parts.hostname or ""
     if "?" in value or "#" in value:
         raise InvalidArgument(f"{name}: given one with a query or fragment, allowed: an https URL without")

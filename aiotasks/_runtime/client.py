@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import attrs
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseClient"]
 
 R = TypeVar("R")
+P = ParamSpec("P")
 T = TypeVar("T")
 TaskT = TypeVar("TaskT", bound=Task)
 
@@ -248,6 +249,14 @@ class BaseClient:
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self.enter().spawn(work)
+
+    async def off_loop(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` gives, called in a worker thread: for files, which would keep the loop from everybody else.
+
+        Cancellation: ends this call; the thread goes on to its end.
+        """
+        self.enter()
+        return await asyncio.to_thread(work, *args, **kwargs)
 
     async def in_turns(self, items: Iterable[T]) -> AsyncGenerator[T, None]:
         """`items` one by one, in turns with whatever else runs on the loop: for work on many of them."""

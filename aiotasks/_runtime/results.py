@@ -79,6 +79,13 @@ class Results(Generic[T]):
         self._key = key
         self._finish = finish
 
+    def __repr__(self) -> str:
+        return "<Results: await them, or iterate with `async for`>"
+
+    def __bool__(self) -> bool:
+        # The SDKs' `if task.errors:` would be true whatever there is.
+        raise TypeError("results are fetched when awaited: `if await task.errors:`")
+
     def __await__(self) -> Generator[Any, None, list[T]]:
         """The whole list. An empty result is an empty list."""
         return self._whole().__await__()

@@ -17,7 +17,7 @@ from aiotasks._runtime.body import outgoing, received
 from aiotasks._runtime.faults import FOREIGN_FAULTS, fault_of
 from aiotasks._runtime.guard import Guard, bare_headers, origin
 from aiotasks.errors import AiotasksError, NetworkError, SchedulerClosed, WrongLoop
-from aiotasks.limits import CONNECT_TIMEOUT, DNS_CACHE, HEADER_BYTES, MOST_HEADERS
+from aiotasks.limits import CONNECT_TIMEOUT, DNS_CACHE, HEADER_BYTES, MOST_HEADERS, SHORTEST_SECRET
 from aiotasks.models import Response
 
 if TYPE_CHECKING:
@@ -140,7 +140,17 @@ class Sockets:
             # After the last byte the connection is back in the pool and this does nothing; before that, it
             # closes the connection.
             answer.close()
+        if is_own and answer.status >= 400:
+            content = self._masked(content)
         return Response(status=answer.status, headers=_flat(answer), body=content)
+
+    def _masked(self, content: bytes) -> bytes:
+        """A refusal without the credential, which some servers quote: errors show what they say (I-06)."""
+        for value in self._credential.headers().values():
+            for part in value.encode("latin-1", "replace").split():
+                if len(part) >= SHORTEST_SECRET:
+                    content = content.replace(part, b"***")
+        return content
 
     def is_own(self, request: Request) -> bool:
         """Whether `request` goes to the account's own origin, with its credential."""

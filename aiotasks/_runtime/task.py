@@ -8,6 +8,7 @@ from aiotasks._core.cohorts import NEVER, Record
 from aiotasks._runtime import arguments, waiting
 from aiotasks.errors import JobError, TaskCancelled, TaskFailed
 from aiotasks.models import Observation, State, TaskRef
+from aiotasks.safety import escaped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
@@ -127,7 +128,7 @@ class Task(Record):
             kind = self.cancelled_error
         else:
             return None
-        reason = f": {self.message}" if self.message else ""
+        reason = f": {escaped(self.message)}" if self.message else ""
         platform = self.source.account.platform
         return kind(
             f"{platform} task {self.id} ended as {self.word}{reason}",

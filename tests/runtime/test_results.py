@@ -681,3 +681,11 @@ async def test_page_whose_finish_fails_is_finished_again() -> None:
             await anext(pages)
         assert [page.rows async for page in pages] == [[1], [2]]
     assert numbers.asked == ["first", "1"]
+
+
+async def test_results_are_not_mistaken_for_their_rows():
+    """`if task.errors:` is how the SDKs are used; here it would be true whatever there is."""
+    results = shelf(book([1])).results
+    with pytest.raises(TypeError, match="await"):
+        bool(results)
+    assert "await" in repr(results)

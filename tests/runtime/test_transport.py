@@ -1049,3 +1049,15 @@ async def test_refused_renewal_sends_nothing():
         with pytest.raises(AuthError):
             await use(Request(method="GET", url="https://platform.test/x"))
     assert transport.requests == []
+
+
+@pytest.mark.covers("I-06", "S-11")
+async def test_refusal_that_quotes_the_credential_does_not_show_it(connect: Connect):
+    """Some servers say which key they refuse; our errors do not."""
+    quoted = b'{"error": "no such key: ' + TOKEN.encode() + b'"}'
+    async with FaultServer(answer(status="403 Forbidden", body=quoted)) as server:
+        response = await connect(server.origin).dispatch(ask(server.origin))
+        assert TOKEN.encode() not in response.body
+        with pytest.raises(PermissionDenied) as caught:
+            raise_for_status(response, platform="test")
+        assert TOKEN not in str(caught.value)

@@ -103,6 +103,7 @@ class Client(BaseClient):
         Raises:
             InvalidArgument, InvalidType: the name is empty, or one of them is no text.
             SubmitUnknown: it may or may not have been created; it was not asked for twice.
+            ServerError: 5xx; it may have been created all the same.
             AskError, AnswerError: it was not created.
         """
         variables = {"name": checked_text(name, "name")}
@@ -200,7 +201,8 @@ class Client(BaseClient):
             OSError: it cannot be read; nothing was sent.
             AskError, AnswerError: the upload failed for good.
         """
-        return await self.transport.send(file_request(self.endpoint, path), uploaded_url)
+        upload = await self.off_loop(file_request, self.endpoint, path)
+        return await self.transport.send(upload, uploaded_url)
 
     async def upload_data(
         self, content: bytes, filename: str | None = None, content_type: str | None = None, sign: bool = False

@@ -74,6 +74,7 @@ class Dataset:
 
         Raises:
             InvalidArgument, InvalidType: an item that is not allowed, by its place; nothing was sent.
+            ServerError: an upload, or the import's start, was answered 5xx; it may have been started all the same.
             AskError, AnswerError: an upload failed for good; no import was started.
             SubmitUnknown: the import may or may not have been started; it was not asked for twice.
 
@@ -136,13 +137,13 @@ class Dataset:
     async def _upload_files(self, paths: Sequence[str], at_once: int) -> list[str]:
         urls: list[str] = []
         for first in range(0, len(paths), at_once):
-            files = [self._file(path) for path in paths[first : first + at_once]]
+            files = [await self._file(path) for path in paths[first : first + at_once]]
             urls += await self._upload(files, at_once)
         return urls
 
-    def _file(self, path: str) -> Request:
+    async def _file(self, path: str) -> Request:
         try:
-            return file_request(self.client.endpoint, path)
+            return await self.client.off_loop(file_request, self.client.endpoint, path)
         except OSError as error:
             raise InvalidArgument(
                 f"items: the file {escaped(path, 80)!r} cannot be read ({escaped(error.strerror)})"

@@ -158,4 +158,8 @@ class TaskPages(Generic[T_co]):
 
 
 def _offset(cursor: str | None) -> int:
-    return 0 if cursor is None else int(cursor)
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdecimal()):
+        raise InvalidArgument(f"after: given {escaped(cursor, 40)!r}, allowed: the cursor of a page")
+    return int(cursor)

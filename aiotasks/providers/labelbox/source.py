@@ -12,7 +12,7 @@ means that it does not exist; a task that a list leaves out is merely suspect, a
 
 By list 100 ids go into one query, as many as the SDK's pages have. Of aliases the server takes an unknown number,
 bounded by what their cost adds up to ("Query complexity limit exceeded"): 50 at first, and from there half-way
-between the largest number taken and the smallest refused, at most 100.
+between the largest number taken and the smallest refused, at most 100; a refusal is forgotten slowly.
 
 **Source**: wire notes, section 7: A (aliases) is core GraphQL over arguments seen in the SDK's traffic; D (`id_in`)
 is [I], inferred from the API's Prisma-like filters. That a task is seen by its creator alone: section 6.1 [S].
@@ -60,6 +60,8 @@ __all__ = ["TaskStatuses", "Way", "Width", "statuses_of"]
 
 #: Rows of one page of `createdTasks`, as the SDK asks for [R]; the server's own maximum is unknown.
 MOST_IDS: Final = 100
+#: Queries as wide as allowed before a width that was refused is tried again.
+_PATIENCE: Final = 1_000
 #: What a number of rows must divide by to look like a page size.
 _ROUND: Final = 10
 
@@ -93,8 +95,9 @@ class Way(enum.Enum):
 class Width:
     """How many ids one query may name: a search between the largest number taken and the smallest refused.
 
-    What was refused is never tried again. A number refused though it was taken before (cost may depend on the tasks)
-    starts the search anew below it, at half.
+    A number refused though it was taken before (cost may depend on the tasks) starts the search anew, at half of it.
+    What was refused is tried again after many queries as wide as allowed were taken, and then little by little: the
+    refusal may have been a bad hour of the server.
 
     >>> start = Width(good=0, bad=101)
     >>> start.limit, start.refused(50).limit, start.accepted(50).limit, start.accepted(50).refused(75).limit
@@ -103,6 +106,8 @@ class Width:
 
     good: int
     bad: int
+    #: Queries taken in a row that were as wide as allowed, while a refusal stands in the way of more.
+    taken: int = 0
 
     @property
     def limit(self) -> int:
@@ -111,7 +116,12 @@ class Width:
 
     def accepted(self, count: int) -> Width:
         """The server took `count`."""
-        return Width(max(self.good, count), self.bad) if count < self.bad else self
+        if count >= self.bad:
+            return self
+        taken = self.taken + 1 if count == self.good == self.limit and self.bad <= MOST_IDS else 0
+        if taken >= _PATIENCE:
+            return Width(count, min(MOST_IDS + 1, self.bad + max(1, self.bad // 4)))
+        return Width(max(self.good, count), self.bad, taken)
 
     def refused(self, count: int) -> Width:
         """`count` was too many."""
@@ -228,7 +238,8 @@ class TaskStatuses:
     def _growth(self, query: Query) -> tuple[Accepted, ...]:
         """The fact that lets the width grow, when this query was as wide as allowed and there is room above."""
         width = self._width
-        return (Accepted(len(query.ids)),) if len(query.ids) == width.limit > width.good else ()
+        may_grow = width.limit > width.good or width.bad <= MOST_IDS
+        return (Accepted(len(query.ids)),) if len(query.ids) == width.limit and may_grow else ()
 
 
 def statuses_of(client: Client, user_id: str) -> TaskStatuses:

@@ -317,11 +317,14 @@ def upload_request(
 
 
 def file_request(endpoint: str, path: str) -> Request:
-    """The upload of a local file, read now.
+    """The upload of a local file, read now: called off the loop.
 
     Raises:
+        InvalidType: not a path; a number would be somebody's open file.
         OSError: it cannot be read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidType(f"path: given {type(path).__name__}, allowed: a path")
     with open(path, "rb") as file:
         content = file.read()
     filename, content_type = os.path.basename(path), mimetypes.guess_type(path)[0]

@@ -332,3 +332,15 @@ def test_number_once_taken_and_then_refused_starts_anew_below() -> None:
 def test_facts_of_others_are_let_pass() -> None:
     """A fact that this source does not know changes nothing."""
     assert ALIASES.learn("something else") == ALIASES
+
+
+def test_width_that_was_refused_in_a_bad_hour_grows_again_slowly() -> None:
+    """After many queries as wide as allowed a little more is tried, so that one refusal is not for ever."""
+    width = Width(good=0, bad=101).refused(50).refused(25).refused(12).refused(6).refused(3).refused(2)
+    assert width.limit == 1
+    queries = 0
+    while width.limit < 100:
+        width = width.accepted(width.limit)
+        queries += 1
+        assert queries < 50_000
+    assert queries > 500

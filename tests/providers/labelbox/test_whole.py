@@ -617,8 +617,8 @@ async def test_refused_list_is_tried_once_per_client(labelbox: Start) -> None:
 
 @pytest.mark.parametrize("limit", [7, 33, 75])
 @pytest.mark.covers("F-21")
-async def test_complexity_limit_is_found_and_kept_to(labelbox: Start, limit: int) -> None:
-    """Whatever number of aliases the server takes, it is found by halving, and exceeded no more."""
+async def test_complexity_limit_is_found_and_hardly_exceeded(labelbox: Start, limit: int) -> None:
+    """Whatever number of aliases the server takes, it is found by halving; more is tried rarely."""
     emulator, client = await labelbox()
     emulator.fault(id_in=False, complexity_limit=limit)
     emulator.create_tasks(count=150, duration=120.0)
@@ -627,7 +627,9 @@ async def test_complexity_limit_is_found_and_kept_to(labelbox: Start, limit: int
     await wait_all(tasks, timeout_seconds=600)
 
     (source,) = client.scheduler.statistics().sources
-    assert source.batch_limit <= limit
+    assert source.batch_limit <= limit * 1.25 + 1
+    statistics = client.scheduler.statistics()
+    assert statistics.failures <= 0.05 * statistics.requests
     assert source.batch_limit >= limit / 2
     assert emulator.audit()["violations"] == 0
 
