@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from aiotasks.cli import demo, emulate
+from aiotasks.cli import demo, emulate, platforms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 #: A command is a module with `add_parser(subparsers) -> parser` and `run(args) -> exit code`.
-_COMMANDS: Final = (demo, emulate)
+_COMMANDS: Final = (demo, emulate, platforms)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,9 @@ Write a `Subject` for your platform (its emulator, or a fake), derive from `Conf
             async with mine.emulator() as emulator:
                 yield MySubject(emulator)
 
+A case that a platform cannot show is overridden in that class, with the reason as its docstring; no built-in platform
+needs that, one whose queries name a single task included.
+
 Nothing here imports pytest: a test is a method that is given the subject, and asserts. It takes some 200 s of the
 loop's time, which pass at once where time is virtual.
 """
@@ -95,7 +98,7 @@ class Conformance:
 
     async def test_tasks_are_asked_about_together(self, subject: Subject) -> None:
         """An interval takes 1.1 times the fewest queries possible, and one more."""
-        count, intervals = max(20, min(400, subject.batch_limit * 3 + 1)), 5
+        count, intervals = max(20, min(2_000, subject.batch_limit * 3 + 1)), 5
         async with subject.client() as client:
             tasks = await subject.tasks(client, count)
             wait = _start(wait_all(tasks))

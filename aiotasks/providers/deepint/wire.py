@@ -190,8 +190,12 @@ class TaskRow(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def word(self) -> str | None:
-        """The status, trimmed and folded (B-34)."""
-        return None if self.status is None else self.status.strip().casefold()
+        """The status, trimmed; folded if it is one that this library knows, else as it was said (B-34)."""
+        if self.status is None:
+            return None
+        said = self.status.strip()
+        folded = said.casefold()
+        return folded if folded in _STATES else said
 
     @property
     def state(self) -> State:

@@ -59,16 +59,18 @@ def row(**fields: Any) -> wire.TaskRow:
         ("failed", State.FAILED, True),
         (" Success ", State.SUCCEEDED, True),
         ("cancelled", State.UNKNOWN, False),
+        (" Archived", State.UNKNOWN, False),
         ("", State.UNKNOWN, False),
         (None, State.UNKNOWN, False),
     ],
 )
 @pytest.mark.covers("B-34")
 def test_status_words(status: str | None, state: State, is_final: bool) -> None:
-    """Trimmed and folded; a word that nobody knows is open."""
+    """Trimmed, and folded if known; a word that nobody knows is open, and kept as it was said."""
     seen = wire.observed(row(status=status))
     assert (seen.state, seen.is_final) == (state, is_final)
-    assert seen.word == (None if status is None else status.strip().lower())
+    said = None if status is None else status.strip()
+    assert seen.word == (said if state is State.UNKNOWN else said.lower())
 
 
 def test_status_enum_is_the_sdks() -> None:
