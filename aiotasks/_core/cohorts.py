@@ -45,8 +45,8 @@ __all__ = ["NEVER", "RECENTLY", "Board", "Cohort", "Group", "Lane", "Record"]
 NEVER: Final = -math.inf
 #: One for all: `frozenset()` makes a new one each time, of 216 bytes.
 NO_WORDS: Final[frozenset[str]] = frozenset()
-#: For `Record.asked_at`: asked at an unknown time, maybe just now (by another process, or before a crash). The
-#: planner takes the time at which it first sees it.
+#: For `Record.asked_at`: asked at an unknown time, maybe just now, by another process. The planner takes the
+#: time at which it first sees it.
 RECENTLY: Final = math.inf
 _births = count()
 

@@ -114,6 +114,10 @@ class Planner:
         """Every account and what belongs to it."""
         yield from self._registry.books.items()
 
+    def adopt(self, account: Account, former: AccountBook, now: float) -> None:
+        """Take over from a planner that crashed what keeps `account` from being asked too soon, and nothing else."""
+        self._registry.adopt(account, former, now)
+
     def known(self, account: Account, id: Any) -> Record | None:
         """The registered record of that identity, if there is one."""
         book = self._registry.books.get(account)

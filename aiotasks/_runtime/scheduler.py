@@ -74,9 +74,9 @@ class Scheduler:
         async with aiotasks.Scheduler() as scheduler:
             client = labelbox.Client(api_key, scheduler=scheduler)
 
-    Guarantees: between the end of one query that names a task and the start of the next pass at least 2.000 s
-    (I-01); each wait ends exactly once (I-02); a fault of one task, credential or platform delays no other by
-    more than one interval (I-04).
+    Guarantees, for the tasks that one scheduler is asked to wait for: between the end of one query that names a task
+    and the start of the next pass at least 2.000 s (I-01); each wait ends exactly once (I-02); a fault of one task,
+    credential or platform delays no other by more than one interval (I-04). Two schedulers know nothing of each other.
     """
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class Scheduler:
         if not self._is_closing:
             now = self._home.just_after()
             for account, book in planner.books():
-                self._planner._registry.adopt(account, book, now)
+                self._planner.adopt(account, book, now)
 
     def __del__(self) -> None:
         if self._is_awake and not self._is_closing and self._home.is_in_this_process:
