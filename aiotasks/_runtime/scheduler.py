@@ -76,7 +76,7 @@ class Scheduler:
 
     Guarantees, for the tasks that one scheduler is asked to wait for: between the end of one query that names a task
     and the start of the next pass at least 2.000 s (I-01); each wait ends exactly once (I-02); a fault of one task,
-    credential or platform delays no other by more than one interval (I-04). Two schedulers know nothing of each other.
+    credential or platform delays no other by more than one interval (I-04). Schedulers know nothing of each other.
     """
 
     def __init__(self) -> None:
