@@ -189,7 +189,7 @@ async def test_emulator_that_ends_before_its_time(platform):
     async with _demo("--tasks", "100", "--json") as process:
         children = await _started(process)
         os.kill(children[platform], signal.SIGKILL)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             output, errors = await process.communicate()
     assert (process.returncode, output) == (1, b"")
     assert errors.decode() == (f"aiotasks: demo: the emulated {platform} ended before its time, with exit code -9\n")
