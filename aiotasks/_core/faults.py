@@ -235,7 +235,7 @@ class Faults:
                 ):
                     return after(at, FLOOR)
             case _:
-                pass
+                pass  # about the platform, and no fault of these tasks: asked again with backoff, all together
         return after(at, max(cohort.group.interval, backoff(cohort.failures, self._jitter)))
 
     def _slow_down(self, book: AccountBook, error: AiotasksError, at: float) -> None:
@@ -248,7 +248,7 @@ class Faults:
             case QueryRefused() | PermissionDenied() | TaskNotFound() | AnswerTooLarge():
                 book.throttle.succeeded(at)  # it works, and says no
             case AuthError() | UsageError():
-                pass
+                pass  # says nothing of how well the service is
             case _:
                 book.throttle.failed(at)
 
